@@ -1,0 +1,1 @@
+"""Legenda writes the legend of a trained vision model."""

@@ -1,0 +1,121 @@
+"""A target is what an explanation explains: one number per image."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from legenda.core.model import Run
+from legenda.errors import ShapeError
+from legenda.types import Scores
+
+Reads = Literal["acts", "output"]
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Reduces a run to one score per image.
+
+    `label` is for people, `key` for the atlas; `reads` says which half of a run is needed;
+    `at(rows)` is the same target for a batch made of those rows.
+    """
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def reads(self) -> Reads: ...
+    def at(self, rows: Int[Tensor, " r"]) -> "Target": ...
+    def __call__(self, run: Run) -> Scores: ...
+
+
+@dataclass(frozen=True)
+class Logit:
+    """The logit of one class."""
+
+    index: int
+    reads: Reads = field(default="output", init=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        return f"logit {self.index}"
+
+    @property
+    def key(self) -> str:
+        return repr(self)
+
+    def at(self, rows: Int[Tensor, " r"]) -> "Logit":
+        return self
+
+    def __call__(self, run: Run) -> Scores:
+        return run.output[:, self.index]
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Cosine similarity of the output to an embedding: one for all (e), or one per row (b e)."""
+
+    text: str | Sequence[str]
+    embedding: Float[Tensor, "*b e"] = field(repr=False, compare=False)
+    reads: Reads = field(default="output", init=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        if isinstance(self.text, str):
+            return f"similar to {self.text!r}"
+        return f"similar to {len(self.text)} partners"
+
+    @property
+    def key(self) -> str:
+        return f"{self!r} {digest(self.embedding)}"
+
+    def at(self, rows: Int[Tensor, " r"]) -> "Similarity":
+        return self if self.embedding.ndim == 1 else Similarity(self.text, self.embedding[rows])
+
+    def __call__(self, run: Run) -> Scores:
+        partner = self.embedding if self.embedding.ndim > 1 else self.embedding[None]
+        if partner.shape[0] not in (1, len(run.output)) or partner.shape[1] != run.output.shape[1]:
+            raise ShapeError(
+                f"Similarity needs one embedding of width {run.output.shape[1]}, or one per "
+                f"image ({len(run.output)}); it got {tuple(self.embedding.shape)}. "
+                "Embed the partner with the other tower of the same model."
+            )
+        return cosine_similarity(run.output, partner, dim=-1)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How much more of one target than of another: `this - that`."""
+
+    this: Target
+    that: Target
+
+    @property
+    def label(self) -> str:
+        return f"{self.this.label} rather than {self.that.label}"
+
+    @property
+    def key(self) -> str:
+        return f"Contrast({self.this.key}, {self.that.key})"
+
+    @property
+    def reads(self) -> Reads:
+        return "output" if "output" in (self.this.reads, self.that.reads) else "acts"
+
+    def at(self, rows: Int[Tensor, " r"]) -> "Contrast":
+        return Contrast(self.this.at(rows), self.that.at(rows))
+
+    def __call__(self, run: Run) -> Scores:
+        return self.this(run) - self.that(run)
+
+
+def digest(tensor: Tensor) -> str:
+    """Twelve letters that stand for the content of a tensor."""
+    array = tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+    return hashlib.sha256(str(tuple(tensor.shape)).encode() + array.tobytes()).hexdigest()[:12]

@@ -1,0 +1,97 @@
+"""From whatever a module returns to acts (b n d), and back.
+
+Modules return tensors, tuples, dicts or dataclasses; maps with channels first (b c h w),
+token sequences (b n d) or plain vectors (b d). A layout finds the tensor and knows how to
+put an edited one back where it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from legenda.errors import Refused, near
+from legenda.types import Acts
+
+PREFERRED = ("last_hidden_state", "hidden_states", "out", "output", "logits", "pooler_output")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read acts out of a module's return value.
+
+    `field` names the entry of a dict or dataclass, or gives the place in a tuple; by
+    default it is the first tensor, preferring usual names such as `last_hidden_state`.
+    """
+
+    field: str | int | None = None
+
+    def tensor(self, out: Any) -> Tensor:
+        """The tensor inside `out`."""
+        if isinstance(out, Tensor):
+            return out
+        found = entries(out)
+        key = self.key(found, out)
+        return found[key]
+
+    def read(self, out: Any) -> Acts:
+        """The acts inside `out`."""
+        tensor = self.tensor(out)
+        if tensor.ndim == 4:
+            return tensor.flatten(2).mT
+        if tensor.ndim == 2:
+            return tensor[:, None]
+        if tensor.ndim != 3:
+            raise Refused(
+                f"a site must hold vectors (b d), tokens (b n d) or maps (b c h w); this one "
+                f"holds {tuple(tensor.shape)}. Choose another site."
+            )
+        return tensor
+
+    def write(self, out: Any, acts: Acts) -> Any:
+        """`out` again, with `acts` in place of what `read` found."""
+        tensor = self.tensor(out)
+        if tensor.ndim == 4:
+            fresh = acts.mT.unflatten(2, tuple(tensor.shape[2:]))
+        else:
+            fresh = acts[:, 0] if tensor.ndim == 2 else acts
+        if isinstance(out, Tensor):
+            return fresh
+        key = self.key(entries(out), out)
+        if isinstance(out, Mapping):
+            again = type(out)(**{k: out[k] for k in out}) if is_dataclass(out) else dict(out)
+            again[key] = fresh  # pyright: ignore[reportIndexIssue] -- a mapping that can be set
+            return again
+        if is_dataclass(out) and not isinstance(out, type):
+            return replace(out, **{str(key): fresh})
+        items = [fresh if i == key else item for i, item in enumerate(out)]
+        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+
+    def key(self, found: dict[Any, Tensor], out: Any) -> Any:
+        """Which entry is meant."""
+        if self.field is not None:
+            if self.field not in found:
+                raise Refused(
+                    f"the site returns {type(out).__name__} with {', '.join(map(str, found))}; "
+                    f"{self.field!r} is not among them."
+                    f"{near(str(self.field), map(str, found))}"
+                )
+            return self.field
+        if not found:
+            raise Refused(
+                f"the site returns {type(out).__name__}, which holds no tensor. "
+                "Choose another site."
+            )
+        return next((name for name in PREFERRED if name in found), next(iter(found)))
+
+
+def entries(out: Any) -> dict[Any, Tensor]:
+    """Every tensor of a return value, by name or place."""
+    if isinstance(out, Mapping):
+        pairs = out.items()
+    elif isinstance(out, tuple | list):
+        pairs = enumerate(out)
+    else:
+        pairs = vars(out).items() if hasattr(out, "__dict__") else []
+    return {key: value for key, value in pairs if isinstance(value, Tensor)}

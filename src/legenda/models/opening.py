@@ -1,0 +1,128 @@
+"""One reference grammar for every model.
+
+    zoo:NAME                  a model that ships with legenda
+    hf:ORG/NAME[@REVISION]    Hugging Face layout, from the hub or its local cache
+    FOLDER                    Hugging Face layout on disk
+    package.module:factory    any `nn.Module`, opened at a dotted site
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from legenda.catalog import lookup
+from legenda.errors import BadInput, Missing, Refused, near
+from legenda.models.dual import Dual
+from legenda.models.hub import Encoder, Site, open_folder
+from legenda.models.module import ModuleModel
+
+Opened = Dual | Encoder | ModuleModel
+
+
+def open_model(
+    ref: str,
+    site: str | None = None,
+    *,
+    device: str = "cpu",
+    example: Tensor | None = None,
+    **options: Any,
+) -> Opened:
+    """Open a model at a site: `image=9,text=9` for towers, a dotted name for other modules.
+
+    `options` go to `ModuleModel` (special, field, output) for a factory.
+    """
+    place = checked_device(device)
+    if ref.startswith("zoo:"):
+        opened = lookup("zoo", ref.removeprefix("zoo:"))(blocks(site))
+    elif ref.startswith("hf:"):
+        name, _, revision = ref.removeprefix("hf:").partition("@")
+        opened = open_folder(name, site=blocks(site), ref=ref, revision=revision or None)
+    elif ":" in ref and not Path(ref).exists():
+        opened = _from_factory(ref, site, example, options)
+    else:
+        opened = open_folder(_folder(ref), site=blocks(site))
+    return _moved(opened, place)
+
+
+def blocks(site: str | None) -> Site:
+    """Read `image=9,text=9`, or a bare number for both towers."""
+    if site is None:
+        return {}
+    found: Site = {}
+    for part in site.split(","):
+        tower, equals, block = part.partition("=")
+        if not equals:
+            tower, block = "both", tower
+        if tower.strip() not in ("image", "text", "both") or not block.strip().isdigit():
+            raise BadInput(
+                f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
+                "Blocks count from 0."
+            )
+        for name in ("image", "text") if tower.strip() == "both" else (tower.strip(),):
+            found[name] = int(block)
+    return found
+
+
+def checked_device(device: str) -> str:
+    """The device, if it is there."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        raise Missing(
+            f"there is no device {device!r} here. Choose one of: {', '.join(there)}."
+        ) from None
+    return device
+
+
+def _folder(ref: str) -> Path:
+    path = Path(ref)
+    if not path.exists():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise Missing(
+            f"there is no model {ref!r}: it is no folder here, and no zoo:, hf: or "
+            f"package.module:factory reference.{near(path.name, [*beside, 'zoo:scenes'])} "
+            "List what can be opened with `legenda models`."
+        )
+    if not path.is_dir() or not (path / "config.json").exists():
+        raise Refused(
+            f"{ref} is no model folder: it has no config.json. "
+            "Give a folder in Hugging Face layout."
+        )
+    return path
+
+
+def _from_factory(
+    ref: str, site: str | None, example: Tensor | None, options: dict[str, Any]
+) -> ModuleModel | Dual | Encoder:
+    module, _, attribute = ref.partition(":")
+    try:
+        made = getattr(import_module(module), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise Missing(f"{ref} names no factory that can be imported: {error}. Check the name.") from None
+    if isinstance(made, Dual | Encoder | ModuleModel):
+        return made
+    if not isinstance(made, nn.Module):
+        raise Refused(
+            f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
+            "its own."
+        )
+    if site is None:
+        raise BadInput(
+            f"{ref} is a plain module and needs a site, a dotted name such as "
+            f"{next((n for n, _ in made.named_modules() if n), '')!r}."
+        )
+    return ModuleModel(made, site, name=attribute, ref=f"{ref}@{site}", example=example, **options)
+
+
+def _moved(opened: Opened, device: str) -> Opened:
+    if device != "cpu":
+        towers = [opened.image, opened.text] if isinstance(opened, Dual) else []
+        towers += [opened.image] if isinstance(opened, Encoder) else []
+        for tower in towers or [opened]:
+            getattr(tower, "root", getattr(tower, "module", None)).to(device)
+    return opened

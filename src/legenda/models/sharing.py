@@ -1,0 +1,35 @@
+"""Copies of the structure of a network that share its weights, to be cut and spliced."""
+
+import copy
+from typing import Any
+
+from torch import nn
+
+
+def sharing_copy(module: nn.Module) -> nn.Module:
+    """A copy of the structure of a module; weights and buffers are the same tensors."""
+    twin = copy.copy(module)
+    twin.__dict__["_modules"] = {
+        name: None if child is None else sharing_copy(child)
+        for name, child in module._modules.items()
+    }
+    config = module.__dict__.get("config")
+    if config is not None and getattr(config, "_attn_implementation", None) == "sdpa":
+        twin.__dict__["config"] = copy.copy(config)
+        twin.__dict__["config"]._attn_implementation = "eager"
+    return twin
+
+
+def place(root: nn.Module, name: str, child: nn.Module) -> None:
+    """Put `child` where the submodule `name` of `root` was."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(root.get_submodule(parent), leaf, child)
+
+
+class Given(nn.Module):
+    """Stands where the embeddings were, and returns what it was given."""
+
+    acts: Any = None
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> Any:
+        return self.acts

@@ -1,0 +1,106 @@
+"""Text as a model takes it: token ids, with what is special, what is padding, what is a word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from legenda.errors import BadInput
+from legenda.types import Mask, Tokens
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a sentence, and the positions of its tokens."""
+
+    text: str
+    positions: tuple[int, ...]
+
+
+class Words:
+    """A tokenizer with one manner: whole sentences in, ids of equal length out.
+
+    Parameters
+    ----------
+    tokenizer: a fast tokenizer of transformers.
+    length: the longest text in tokens, special ones included.
+    pad_to_length: whether every text is padded to `length` (SigLIP) or to its batch.
+    model: name for messages.
+    """
+
+    def __init__(self, tokenizer: Any, length: int, *, pad_to_length: bool = False, model: str = ""):
+        self.tokenizer, self.length, self.model = tokenizer, length, model
+        self.pad_to_length = pad_to_length
+        pad = tokenizer.pad_token_id
+        self.pad = 0 if pad is None else int(pad)
+        self.end: int | None = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else None
+        blank = getattr(tokenizer, "mask_token_id", None)
+        self.blank: int | None = blank if blank is not None else tokenizer.unk_token_id
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Ids of sentences; empty, overlong or non-string text is refused."""
+        for text in texts:
+            if not isinstance(text, str):
+                raise BadInput(
+                    f"{self.model} reads sentences; it got {text!r}, a {type(text).__name__}. "
+                    "Give a string."
+                )
+            if not text.strip():
+                raise BadInput(f"{self.model} reads sentences; it got an empty one. Give some words.")
+        if not texts:
+            raise BadInput(f"{self.model} reads sentences; it got none. Give at least one.")
+        fed = self.tokenizer(
+            list(texts), padding="max_length" if self.pad_to_length else True,
+            max_length=self.length if self.pad_to_length else None, return_tensors="pt",
+            verbose=False,
+        )  # fmt: skip
+        ids: Tensor = fed["input_ids"]
+        if ids.shape[1] > self.length:
+            lengths = [len(self.tokenizer(t, verbose=False)["input_ids"]) for t in texts]
+            worst = max(range(len(texts)), key=lengths.__getitem__)
+            raise BadInput(
+                f"{self.model} reads at most {self.length} tokens; "
+                f"{_short(texts[worst])} has {lengths[worst]}. Shorten it."
+            )
+        return ids
+
+    def valid(self, ids: Tokens) -> Mask:
+        """Positions that are not padding; where padding is the end token, up to the first one."""
+        if self.pad != self.end:
+            return ids != self.pad
+        ended = (ids == self.end).int().cumsum(1)
+        return (ended == 0) | ((ended == 1) & (ids == self.end))
+
+    def special(self, ids: Tokens) -> Mask:
+        """Positions of begin, end, class and separator tokens (masks and unknowns are words)."""
+        kinds = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
+        known = {getattr(self.tokenizer, kind, None) for kind in kinds} - {None}
+        marks = torch.tensor(sorted(known), device=ids.device)
+        return torch.isin(ids, marks) & self.valid(ids)
+
+    def ends(self, ids: Tokens) -> Int[Tensor, " b"]:
+        """The last position that is not padding."""
+        return self.valid(ids).int().cumsum(1).argmax(1)
+
+    def words(self, text: str) -> list[Word]:
+        """The words of one sentence, each with the positions of its tokens in `self([text])`."""
+        fed = self.tokenizer(text, return_offsets_mapping=True, verbose=False)
+        ids = torch.tensor([fed["input_ids"]])
+        skip = (self.special(ids) | ~self.valid(ids))[0].tolist()
+        found: list[tuple[int, int, list[int]]] = []
+        for position, (start, end) in enumerate(fed["offset_mapping"]):
+            if skip[position] or start == end:
+                continue
+            glued = found and not text[found[-1][1] : start].strip() and text[start - 1 : start].strip()
+            if found and (start == found[-1][1] and glued or start < found[-1][1]):
+                found[-1] = (found[-1][0], end, [*found[-1][2], position])
+            else:
+                found.append((start, end, [position]))
+        return [Word(text[a:b].strip(), tuple(p)) for a, b, p in found]
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")

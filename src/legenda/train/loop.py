@@ -1,0 +1,129 @@
+"""The one training loop: warm-up, a plateau, a decay; checkpoints; exact resume.
+
+A recipe gives a function from the number of a step to its loss. Because everything random
+in a step is drawn from that number, a run that was killed and resumed ends with the same
+bits as one that was not. A checkpoint is one safetensors file with weights and moments.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from legenda.errors import Refused
+
+Loss = Callable[[int], tuple[Tensor, dict[str, float]]]
+Report = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """AdamW with linear warm-up, a plateau, and a linear decay to nothing.
+
+    Parameters
+    ----------
+    steps: number of steps; more trains longer, and moves the decay back.
+    lr: learning rate of the plateau.
+    warmup: steps of linear warm-up.
+    decay: last share of the steps, over which the rate falls to zero.
+    weight_decay: pull of matrices towards zero; vectors are never decayed.
+    clip: largest norm of the gradient.
+    half: whether the forward pass runs in bfloat16.
+    """
+
+    steps: int
+    lr: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.25
+    weight_decay: float = 0.05
+    clip: float = 1.0
+    half: bool = False
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        fall = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return self.lr * min(rise, fall, 1.0)
+
+
+def fit(
+    module: nn.Module,
+    loss: Loss,
+    schedule: Schedule,
+    checkpoint: Path | None = None,
+    every: int = 500,
+    report: Report | None = None,
+) -> None:
+    """Train `module` in place; resumes from `checkpoint` where it exists.
+
+    `report(step, figures)` is called after each step, so that callers draw the progress.
+    """
+    names = dict(module.named_parameters())
+    groups = [
+        {"params": [p for p in names.values() if p.ndim > 1]},
+        {"params": [p for p in names.values() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(
+        groups, lr=schedule.lr, betas=(0.9, 0.98), weight_decay=schedule.weight_decay
+    )
+    start = _load(checkpoint, names, optimizer, schedule) if checkpoint else 0
+    half = torch.autocast("cpu", torch.bfloat16) if schedule.half else nullcontext()
+    for step in range(start, schedule.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.rate(step)
+        with half:
+            value, figures = loss(step)
+        grads = torch.autograd.grad(value, list(names.values()), allow_unused=True)
+        for parameter, grad in zip(names.values(), grads, strict=True):
+            parameter.grad = grad
+        norm = nn.utils.clip_grad_norm_(list(names.values()), schedule.clip)
+        optimizer.step()
+        if report:
+            report(step, {"loss": float(value.detach()), "norm": float(norm), **figures})
+        if checkpoint and ((step + 1) % every == 0 or step + 1 == schedule.steps):
+            _save(checkpoint, names, optimizer, step + 1, schedule)
+    optimizer.zero_grad()
+
+
+def _save(
+    path: Path, names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int,
+    schedule: Schedule,
+) -> None:  # fmt: skip
+    tensors = {f"weight/{name}": p.detach() for name, p in names.items()}
+    for name, parameter in names.items():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}/{name}"] = torch.as_tensor(value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".writing")
+    about = {"step": str(step), "schedule": repr(schedule)}
+    save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, about)
+    fresh.replace(path)
+
+
+def _load(
+    path: Path, names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+) -> int:  # fmt: skip
+    """Read a checkpoint back; 0 where there is none."""
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        if {k for k in file.keys() if k.startswith("weight/")} != {f"weight/{n}" for n in names}:
+            raise Refused(
+                f"{path} is a checkpoint of another model: its weights do not match. "
+                "Choose another folder, or remove it."
+            )
+        for name, parameter in names.items():
+            parameter.data.copy_(file.get_tensor(f"weight/{name}"))
+            moments = [k for k in file.keys() if k.endswith("/" + name) and k[:7] != "weight/"]
+            if moments:
+                optimizer.state[parameter] = {
+                    k.removesuffix("/" + name): file.get_tensor(k) for k in moments
+                }
+    return min(int(about["step"]), schedule.steps)
