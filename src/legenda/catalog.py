@@ -13,6 +13,7 @@ from legenda.errors import Missing, near
 CATALOG: dict[str, str] = {
     "zoo.scenes": "legenda.zoo.scenes.shipped:open_dual",
     "zoo.photos": "legenda.zoo.photos.shipped:open_dual",
+    "reference.builtin": "legenda.zoo.reference:builtin",
     "explain.m2ib": "legenda.explain.bottleneck:InformationBottleneck",
 }
 

@@ -268,12 +268,12 @@ def test_past_pillows_own_guard_the_message_tells_that_one(tmp_path):
 
 
 def test_a_folder_is_listed_in_natural_order(tmp_path):
-    names = ["b10.png", "b2.PNG", "sub/a.jpg", "B1.png", "notes.txt", "._b2.png", "10/x.png"]
+    names = ["b10.png", "b2.PNG", "sub/a.jpg", "B3.png", "notes.txt", "._b2.png", "10/x.png"]
     for name in [*names, "9/x.png"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
-    assert found == ["9/x.png", "10/x.png", "B1.png", "b2.PNG", "b10.png", "sub/a.jpg"]
+    assert found == ["9/x.png", "10/x.png", "b2.PNG", "B3.png", "b10.png", "sub/a.jpg"]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
@@ -332,7 +332,9 @@ def test_a_number_outside_the_folder_is_refused(folder, i):
 
 # The view box
 
-PROCESSORS = "clip,siglip,dinov2,vit,too small,no resize,no mean,[-1 1],squash crop".split(",")
+PROCESSORS = "clip,siglip,dinov2,vit,too small,no resize,no mean,[-1 1],rescaled,squash crop".split(
+    ","
+)
 SIZES = [(64, 48), (48, 64), (33, 77), (20, 400), (400, 20), (1, 20), (20, 1), (40, 40), (41, 40)]
 
 
@@ -352,6 +354,7 @@ def processors():
         "no resize": CLIPImageProcessorPil(do_resize=False, crop_size=side),
         "no mean": CLIPImageProcessorPil(do_normalize=False, size=edge, crop_size=side),
         "[-1 1]": ViTImageProcessorPil(size=side, do_normalize=False, rescale_factor=1 / 127.5),
+        "rescaled": ViTImageProcessorPil(size=side, rescale_factor=1 / 127.5),
         "squash crop": ViTImageProcessorPil(
             size={"height": 36, "width": 36}, do_center_crop=True, crop_size=side
         ),
@@ -415,12 +418,23 @@ def test_other_modes_reach_the_model_as_rgb():
         (Preprocess((10, 10), edge=20), (40, 40), Box(10, 10, 30, 30)),
         (Preprocess((10, 20), resize="squash", crop=False), (7, 9), Box(0, 0, 7, 9)),
         (Preprocess((10, 10), resize="pad", crop=False), (40, 20), Box(0, 0, 40, 20)),
+        (Preprocess((10, 10), resize="pad", crop=False), (20, 40), Box(0, 0, 20, 40)),
         (Preprocess((10, 10), resize="none"), (30, 4), Box(10, 0, 20, 4)),
     ],
 )
 def test_the_part_that_is_seen(preprocess, size, box):
     assert preprocess.seen(size) == box
     assert preprocess.apply(picture(*size)).shape == (3, *preprocess.size)
+
+
+@pytest.mark.parametrize(("size", "filled"), [((40, 20), (3, 8, 0, 10)), ((20, 40), (0, 10, 3, 8))])
+def test_padding_is_the_mean_colour_around_the_middle(size, filled):
+    preprocess = Preprocess((10, 10), resize="pad", crop=False, mean=(0.1, 0.2, 0.3))
+    got = preprocess.apply(Image.new("RGB", size, "white"))
+    top, bottom, left, right = filled
+    want = torch.zeros(3, 10, 10)
+    want[:, top:bottom, left:right] = torch.tensor([1.8, 1.6, 1.4])[:, None, None]
+    torch.testing.assert_close(got, want)
 
 
 @pytest.mark.parametrize("size", [(61, 47), (47, 61), (20, 400), (33, 32)])

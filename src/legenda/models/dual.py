@@ -11,6 +11,7 @@ from torch import Tensor
 
 from legenda.core.model import Model
 from legenda.core.target import Similarity
+from legenda.corpus.reference import Reference
 from legenda.corpus.view_box import Preprocess
 from legenda.models.words import Words
 from legenda.types import Images
@@ -29,6 +30,7 @@ class Dual:
     words: the tokenizer of the text tower.
     name, ref: short name, and what `legenda.open` takes to open it again.
     about: what `legenda models` says of it.
+    reference: what its acts and cosines look like, where that ships with it.
     """
 
     image: Model[Any]
@@ -38,6 +40,7 @@ class Dual:
     name: str
     ref: str
     about: dict[str, str] = field(default_factory=dict, repr=False)
+    reference: Reference | None = field(default=None, repr=False)
 
     @property
     def device(self) -> torch.device:

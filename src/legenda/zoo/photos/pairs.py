@@ -20,9 +20,12 @@ from PIL import Image
 
 from legenda.errors import Missing
 
-NEAR = 0.93
-HELD_OUT = {"emoji": 160, "tuxpaint": 80, "openclipart": 160}
-LARGEST = 12
+NEAR = 0.85
+QUOTAS = {
+    "test": {"emoji": 160, "tuxpaint": 80, "openclipart": 160},
+    "validation": {"emoji": 100, "tuxpaint": 50, "openclipart": 100},
+}
+LARGEST = 4
 SMALLEST = 24
 MOST = 10_000_000
 SKIPPED = {
@@ -77,7 +80,7 @@ def listed(folder: Path) -> list[Pair]:
 def split(pairs: Sequence[Pair], features: np.ndarray, seed: int = 0) -> list[Pair]:
     """Group pairs into families and share the families out, by chance.
 
-    Test and validation each take as many families of each source as `HELD_OUT` says, among those of
+    Test and validation each take as many families of each source as `QUOTAS` says, among those of
     at most `LARGEST` pictures; the rest is for training. `features` are `n d`, one row per pair.
     """
     family = families(pairs, features)
@@ -85,8 +88,8 @@ def split(pairs: Sequence[Pair], features: np.ndarray, seed: int = 0) -> list[Pa
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(pairs))
     part: dict[int, str] = {}
-    for name in ("test", "validation"):
-        for source, count in HELD_OUT.items():
+    for name, quota in QUOTAS.items():
+        for source, count in quota.items():
             fit = [family[i] for i in order if pairs[i].source == source]
             free = [f for f in dict.fromkeys(fit) if f not in part and sizes[f] <= LARGEST]
             part |= dict.fromkeys(free[:count], name)

@@ -1,0 +1,316 @@
+"""Why a picture and a sentence agree: the first thing most people ask legenda.
+
+`explain` opens a dual encoder, attributes the agreement to patches and to words, says how
+far to trust the maps, and warns when the pair does not match at all.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from legenda.catalog import lookup
+from legenda.core.dictionary import Identity
+from legenda.core.evidence import Attribution
+from legenda.core.explanation import Score
+from legenda.core.target import Similarity
+from legenda.core.units import Units
+from legenda.corpus.images import open_image
+from legenda.corpus.reference import Reference, key, reference_of
+from legenda.corpus.survey import Moments, survey_moments
+from legenda.errors import BadInput, Unsupported
+from legenda.models.dual import Dual
+from legenda.models.opening import open_model
+
+Progress = Callable[[str, int, int], None]
+FEWEST = 32
+"""With at least so many pictures, they are their own reference."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A word, and how much the agreement owes to it."""
+
+    text: str
+    score: float
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Whether a pair matches: how far it stands out, and where a match begins."""
+
+    standing: float
+    threshold: float
+    references: int
+    source: str
+
+    @property
+    def flagged(self) -> bool:
+        """True where the maps below explain an agreement that is hardly there."""
+        return self.standing <= self.threshold
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Everything that is to be shown about one picture and one sentence.
+
+    `image` and `text` are attributions of one row each; `map` is the first, drawn back on
+    the picture at its own size, not a number where the model did not look.
+    """
+
+    picture: Image.Image = field(repr=False)
+    source: str
+    sentence: str
+    image: Attribution = field(repr=False)
+    text: Attribution = field(repr=False)
+    words: tuple[Read, ...]
+    map: Float[Tensor, "h w"] = field(repr=False)
+    figures: dict[str, float]
+    match: Match | None
+    scores: tuple[Score, ...]
+    settings: dict[str, Any]
+    seconds: float
+
+    @property
+    def unit(self) -> str:
+        """The unit of the maps, such as nats."""
+        return self.image.unit
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, for `--json`."""
+        from legenda.show.view import plain
+
+        return plain(self)
+
+    def _repr_html_(self) -> str:
+        from legenda.show.page import fragment
+
+        return fragment(self)
+
+
+def explain(
+    model: str | Dual,
+    image: str | Path | Image.Image | Sequence[str | Path | Image.Image],
+    text: str | Sequence[str],
+    *,
+    method: str = "m2ib",
+    site: str | None = None,
+    device: str = "cpu",
+    score: bool = True,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> list[Agreement]:
+    """Explain why pictures and sentences agree, one `Agreement` per pair.
+
+    Pictures and sentences pair up one to one; a single one of either goes with all of the
+    other. `settings` (beta, steps, seed, …) go to the method.
+
+    Raises
+    ------
+    LegendaError: with one sentence, for anything that cannot be read, opened or computed.
+    """
+    dual = opened(model, site, device)
+    pictures = list(image) if isinstance(image, Sequence) and not isinstance(image, str) else [image]
+    texts = [text] if isinstance(text, str) else list(text)
+    pictures, texts = paired(pictures, texts)
+    return list(
+        explanations(dual, pictures, texts, method, score=score, progress=progress, **settings)
+    )
+
+
+def opened(model: str | Dual, site: str | None = None, device: str = "cpu") -> Dual:
+    """The dual encoder of a reference; anything else is refused."""
+    found = open_model(model, site, device=device) if isinstance(model, str) else model
+    if not isinstance(found, Dual):
+        raise Unsupported(
+            "explain", "a dual encoder, which reads pictures and sentences", model,
+            "Try zoo:scenes, or a CLIP or SigLIP folder.",
+        )  # fmt: skip
+    return found
+
+
+def paired(pictures: list[Any], texts: list[str]) -> tuple[list[Any], list[str]]:
+    """As many sentences as pictures; one of either goes with all of the other."""
+    if len(pictures) != len(texts) and 1 not in (len(pictures), len(texts)):
+        raise BadInput(
+            f"explain pairs pictures and sentences one to one; it got {len(pictures)} and "
+            f"{len(texts)}. Give as many of both, or one of either."
+        )
+    count = max(len(pictures), len(texts))
+    pictures = pictures * count if len(pictures) == 1 else pictures
+    return pictures, texts * count if len(texts) == 1 else texts
+
+
+def explanations(
+    dual: Dual,
+    pictures: Sequence[Any],
+    texts: Sequence[str],
+    method: str = "m2ib",
+    *,
+    score: bool = True,
+    batch: int = 16,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Iterator[Agreement]:
+    """`explain` for an opened model, pair by pair as they are done."""
+    read = [(p, "picture") if isinstance(p, Image.Image) else (open_image(p), str(p)) for p in pictures]
+    dual.ids(texts)  # a bad sentence is refused before any work
+    reference = reference_for(dual, [p for p, _ in read], texts)
+    image_how = explainer(method, reference.at(*_split(key(dual.image))), **settings)
+    text_how = explainer(method, reference.at(*_split(key(dual.text))), **settings)
+    for start in range(0, len(read), batch):
+        began = time.perf_counter()
+        some, said = read[start : start + batch], list(texts[start : start + batch])
+        x, ids = dual.pixels([p for p, _ in some]), dual.ids(said)
+        image, text = dual.embed_images(x), dual.embed_text(said)
+        seen = image_how(units(dual.image, x), x, Similarity(tuple(said), text))
+        words = text_how(units(dual.text, ids), ids, Similarity("the picture", image))
+        standing = reference.standing(image, text)
+        seconds = (time.perf_counter() - began) / len(some)
+        for i, (picture, source) in enumerate(some):
+            match = Match(
+                float(standing[i]), reference.threshold, len(reference.texts), reference.source
+            )
+            made = Agreement(
+                picture, source, said[i], row(seen, i), row(words, i),
+                read_words(dual, said[i], words.scores[i]),
+                dual.preprocess.draw_back(row(seen, i).map()[0], picture.size),
+                _figures(seen, words, i, image, text),
+                match, (), _settings(dual, image_how, reference), seconds,
+            )  # fmt: skip
+            yield replace(made, scores=judged(dual, made)) if score else made
+            if progress:
+                progress("explained", start + i + 1, len(read))
+
+
+def reference_for(dual: Dual, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Reference:
+    """The model's own reference; else these pairs, if there are many; else the built-in one."""
+    reference = dual.reference
+    if reference is None:
+        own = len(pictures) >= FEWEST
+        if own:
+            return reference_of(dual, pictures, texts, f"the {len(pictures)} pairs themselves")
+        pictures, texts, source = lookup("reference", "builtin")()
+        return reference_of(dual, pictures, texts, source)
+    for model in (dual.image, dual.text):
+        tower, site = _split(key(model))
+        if reference.at(tower, site) is None:
+            found = _resurveyed(dual, model, tower)
+            reference = reference.with_moments(tower, site, found)
+    return reference
+
+
+def _resurveyed(dual: Dual, model: Any, tower: str) -> Moments:
+    """Moments at a site that the shipped reference does not know."""
+    pictures, texts, source = lookup("reference", "builtin")()
+    inputs = dual.pixels(pictures) if tower == "image" else dual.ids(texts)
+    return survey_moments(model, [inputs], source)
+
+
+def explainer(method: str, moments: Moments | None, **settings: Any) -> Any:
+    """A method by name, with the settings it knows; unknown settings are refused."""
+    make = lookup("explain", method)
+    known = {f.name for f in fields(make)}
+    unknown = set(settings) - known
+    if unknown:
+        raise BadInput(
+            f"{method} has no setting {sorted(unknown)[0]!r}. It has: {', '.join(sorted(known))}."
+        )
+    if "moments" in known:
+        settings = {"moments": moments, **settings}
+    return make(**settings)
+
+
+def units(model: Any, x: Tensor) -> Units:
+    """The neurons of a model at its site."""
+    with torch.no_grad():
+        width = model.acts(x[:1]).shape[-1]
+    return Units(model, Identity(width))
+
+
+def row(evidence: Attribution, i: int) -> Attribution:
+    """One row of a batch of attributions."""
+    return replace(
+        evidence,
+        x=evidence.x[i : i + 1],
+        scores=evidence.scores[i : i + 1],
+        drawn=evidence.drawn[i : i + 1],
+        figures={name: value[i : i + 1] for name, value in evidence.figures.items()},
+    )
+
+
+def read_words(dual: Dual, sentence: str, scores: Float[Tensor, " n"]) -> tuple[Read, ...]:
+    """Scores of tokens, summed into words."""
+    return tuple(
+        Read(word.text, float(scores[list(word.positions)].sum()), word.positions)
+        for word in dual.words.words(sentence)
+    )
+
+
+def judged(dual: Dual, agreement: Agreement, randoms: int = 32, seed: int = 0) -> tuple[Score, ...]:
+    """Scores of one map beside those of random maps: is it better than chance on this pair?"""
+    from legenda.core.interval import bootstrap
+
+    found = []
+    for name in ("deletion", "insertion", "drop"):
+        make = lookup("score", name)()
+        lot = torch.Generator().manual_seed(seed)
+        evidence = agreement.image
+        shuffled = [torch.randperm(int(evidence.drawn.sum()), generator=lot) for _ in range(randoms)]
+        scores = evidence.scores.repeat(randoms + 1, 1)
+        values = evidence.scores[evidence.drawn]
+        for i, order in enumerate(shuffled):
+            scores[i + 1, evidence.drawn[0]] = values[order]
+        many = replace(
+            evidence,
+            x=evidence.x.expand(randoms + 1, -1, -1, -1),
+            scores=scores,
+            drawn=evidence.drawn.expand(randoms + 1, -1),
+            figures={},
+        )
+        target = Similarity(agreement.sentence, dual.embed_text([agreement.sentence])[0])
+        each = make.each(units(dual.image, many.x[:1]), many.x, target, many)
+        control = each[1:]
+        found.append(
+            Score(
+                make.name, float(each[0]), (float("nan"), float("nan")), 1, make.higher_is_better,
+                float(control.mean()), bootstrap(control, seed), make.unit,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _split(name: str) -> tuple[str, str]:
+    tower, _, site = name.partition("@")
+    return tower, site
+
+
+def _figures(
+    seen: Attribution, words: Attribution, i: int, image: Tensor, text: Tensor
+) -> dict[str, float]:
+    figures = {"cosine": float((image[i] * text[i]).sum())}
+    for tower, evidence in (("image", seen), ("text", words)):
+        figures |= {f"{tower} {name}": float(v[i]) for name, v in evidence.figures.items()}
+        figures[f"{tower} total"] = float((evidence.scores * evidence.drawn)[i].sum())
+    return figures
+
+
+def _settings(dual: Dual, how: Any, reference: Reference) -> dict[str, Any]:
+    from legenda import __version__
+
+    return {
+        "legenda": __version__,
+        "model": dual.ref,
+        "image site": dual.image.ref,
+        "text site": dual.text.ref,
+        "method": repr(how),
+        "reference": reference.source,
+        "torch": torch.__version__.split("+")[0],
+    }
