@@ -70,10 +70,12 @@ class Model(Protocol[X]):
 class Prefix(Protocol):
     """The first half of a forward pass, done once: what the second half can be run from."""
 
-    acts: Acts
-    special: Mask
-    valid: Mask
-
+    @property
+    def acts(self) -> Acts: ...
+    @property
+    def special(self) -> Mask: ...
+    @property
+    def valid(self) -> Mask: ...
     def resume(self, acts: Float[Tensor, "r n d"], rows: Int[Tensor, " r"]) -> Tensor:
         """The output, if image `rows[i]` had held `acts[i]` at the site."""
         ...

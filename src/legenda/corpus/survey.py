@@ -10,7 +10,7 @@ Statistician 1983. Merging means and sums of squares.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -67,7 +67,6 @@ class Moments:
     special_spread: Float[Tensor, " d"]
     count: int
     source: str
-    extra: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_sums(cls, ordinary: Sums, special: Sums, source: str) -> "Moments":
@@ -90,6 +89,12 @@ class Moments:
     def of(cls, prefix: Prefix, source: str = "the inputs themselves") -> "Moments":
         """Moments of one batch: what is left to do where there is no reference."""
         return cls.from_sums(*_sums(prefix), source)
+
+    @classmethod
+    def raw(cls, width: int) -> "Moments":
+        """Mean 0 and spread 1: acts are taken as they are."""
+        zero, one = torch.zeros(width), torch.ones(width)
+        return cls(zero, one, zero, one, 0, "none: raw acts")
 
     def at(self, acts: Acts, special: Mask) -> tuple[Tensor, Tensor]:
         """Mean and spread for each position (b n d), by whether it is special."""

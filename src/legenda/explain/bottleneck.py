@@ -66,7 +66,8 @@ class InformationBottleneck:
     tolerance: a pair whose loss changes by less than this from step to step is left as it
         is; 0 never stops early.
     stale: read the map before the last step instead of after it (as published).
-    moments: μ and σ; None takes them from the batch itself, and says so in `figures`.
+    moments: μ and σ from a survey; "raw" is μ=0, σ=1 (as published); None takes them from the
+        inputs themselves, which ties a pair to its batch and is meant for quick looks only.
     seed: of the noise. Each pair sees the same noise, alone or in a batch.
     batch: pairs optimised at once; changes speed and memory, never the result.
     """
@@ -82,7 +83,7 @@ class InformationBottleneck:
     adaptive: bool = False
     tolerance: float = 0.0
     stale: bool = False
-    moments: Moments | None = field(default=None, repr=False)
+    moments: Moments | Literal["raw"] | None = field(default=None, repr=False)
     seed: int = 0
     batch: int = 64
 
@@ -107,7 +108,7 @@ class InformationBottleneck:
             if target.reads != "output":
                 raise Unsupported(
                     "InformationBottleneck", "a target on the output", target.label,
-                    "It pours noise over the acts, so a unit at the same site would explain itself.",
+                    "It pours noise over the acts, so a unit there would explain itself.",
                 )  # fmt: skip
         prefix, rows = prefix_of(units.model, x), torch.arange(len(x), device=x.device)
         found = [self._fit_all(prefix, rows, target) for target in targets]
@@ -130,7 +131,9 @@ class InformationBottleneck:
         with torch.no_grad():
             clean, blocked = resume(prefix.acts[rows]), resume(channel.base)
         beta = self.beta / clean.clamp(min=0.05) if self.adaptive else self.beta
-        alpha = torch.full_like(channel.r[..., :1] if self.per == "token" else channel.r, self.start)
+        alpha = torch.full_like(
+            channel.r[..., :1] if self.per == "token" else channel.r, self.start
+        )
         alpha.requires_grad_()
         optimizer = torch.optim.Adam([alpha], lr=self.lr)
         normal = torch.Generator(alpha.device).manual_seed(self.seed)
@@ -182,6 +185,8 @@ class Channel:
         """Standardise the acts of `rows`, and decide which positions the channel covers."""
         acts, special, valid = prefix.acts[rows], prefix.special[rows], prefix.valid[rows]
         moments = how.moments or Moments.of(prefix)
+        if isinstance(moments, str):
+            moments = Moments.raw(acts.shape[-1])
         mean, spread = moments.at(acts, special)
         base = acts
         if how.special == "block":
@@ -225,5 +230,3 @@ class Resumed:
         flat = acts.flatten(0, 1) if acts.ndim == 4 else acts
         run = Run(flat, lambda: self.prefix.resume(flat, self.rows[each]))
         return self.target.at(each)(run).unflatten(0, (draws, count)).mean(0)
-
-

@@ -5,7 +5,7 @@ token sequences (b n d) or plain vectors (b d). A layout finds the tensor and kn
 put an edited one back where it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
@@ -60,9 +60,8 @@ class Layout:
             return fresh
         key = self.key(entries(out), out)
         if isinstance(out, Mapping):
-            again = type(out)(**{k: out[k] for k in out}) if is_dataclass(out) else dict(out)
-            again[key] = fresh  # pyright: ignore[reportIndexIssue] -- a mapping that can be set
-            return again
+            kind: Any = type(out) if is_dataclass(out) else dict
+            return kind(**{**out, key: fresh})
         if is_dataclass(out) and not isinstance(out, type):
             return replace(out, **{str(key): fresh})
         items = [fresh if i == key else item for i, item in enumerate(out)]
@@ -88,6 +87,7 @@ class Layout:
 
 def entries(out: Any) -> dict[Any, Tensor]:
     """Every tensor of a return value, by name or place."""
+    pairs: Iterable[tuple[Any, Any]]
     if isinstance(out, Mapping):
         pairs = out.items()
     elif isinstance(out, tuple | list):

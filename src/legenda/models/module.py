@@ -76,7 +76,8 @@ class ModuleModel:
 
     def prefix(self, x: Tensor) -> "Rerun | SplitPrefix":
         """Its acts, once. Resuming skips what comes before the site in its `nn.Sequential`;
-        elsewhere it cannot know where to split, and reruns the whole network."""
+        elsewhere it cannot know where to split, and reruns the whole network.
+        """
         with torch.no_grad():
             out = output_of(self.opened, lambda: self.module(x))
             acts = self.layout.read(out)
@@ -161,7 +162,7 @@ def split_sequence(module: nn.Module, site: str) -> tuple[nn.Module, Given] | No
     parent, _, leaf = site.rpartition(".")
     if not isinstance(module.get_submodule(parent), nn.Sequential):
         return None
-    root, start = sharing_copy(module), Given()
+    root, start = sharing_copy(module), Given(module_at(module, site))
     sequence = root.get_submodule(parent)
     for name, _ in list(sequence.named_children()):
         sequence._modules[name] = start if name == leaf else nn.Identity()

@@ -1,9 +1,9 @@
 """One reference grammar for every model.
 
-    zoo:NAME                  a model that ships with legenda
-    hf:ORG/NAME[@REVISION]    Hugging Face layout, from the hub or its local cache
-    FOLDER                    Hugging Face layout on disk
-    package.module:factory    any `nn.Module`, opened at a dotted site
+zoo:NAME                  a model that ships with legenda
+hf:ORG/NAME[@REVISION]    Hugging Face layout, from the hub or its local cache
+FOLDER                    Hugging Face layout on disk
+package.module:factory    any `nn.Module`, opened at a dotted site
 """
 
 from importlib import import_module
@@ -103,7 +103,9 @@ def _from_factory(
     try:
         made = getattr(import_module(module), attribute)()
     except (ImportError, AttributeError) as error:
-        raise Missing(f"{ref} names no factory that can be imported: {error}. Check the name.") from None
+        raise Missing(
+            f"{ref} names no factory that can be imported: {error}. Check the name."
+        ) from None
     if isinstance(made, Dual | Encoder | ModuleModel):
         return made
     if not isinstance(made, nn.Module):
@@ -120,9 +122,13 @@ def _from_factory(
 
 
 def _moved(opened: Opened, device: str) -> Opened:
-    if device != "cpu":
-        towers = [opened.image, opened.text] if isinstance(opened, Dual) else []
-        towers += [opened.image] if isinstance(opened, Encoder) else []
-        for tower in towers or [opened]:
-            getattr(tower, "root", getattr(tower, "module", None)).to(device)
+    towers: list[Any] = [opened]
+    if isinstance(opened, Dual):
+        towers = [opened.image, opened.text]
+    elif isinstance(opened, Encoder):
+        towers = [opened.image]
+    for tower in towers:
+        for module in (getattr(tower, "root", None), getattr(tower, "module", None)):
+            if module is not None:
+                module.to(device)
     return opened

@@ -27,9 +27,20 @@ def place(root: nn.Module, name: str, child: nn.Module) -> None:
 
 
 class Given(nn.Module):
-    """Stands where the embeddings were, and returns what it was given."""
+    """Stands where another module was, and returns what it was given.
+
+    Whoever asks it for anything else, such as the dtype of a weight, is shown `original`.
+    """
 
     acts: Any = None
+
+    def __init__(self, original: nn.Module | None = None):
+        super().__init__()
+        self.__dict__["original"] = original  # not a child: it has no weights of its own
+
+    def __getattr__(self, name: str) -> Any:
+        original = self.__dict__.get("original")
+        return getattr(original, name) if original is not None else super().__getattr__(name)
 
     def forward(self, *_args: Any, **_kwargs: Any) -> Any:
         return self.acts

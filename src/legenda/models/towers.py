@@ -9,6 +9,7 @@ that computes only the position which is pooled.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from legenda.core.hooks import rewriting
 from legenda.core.model import Edit, Run
-from legenda.errors import Missing
+from legenda.errors import Missing, Unsupported
 from legenda.models.layout import Layout
 from legenda.models.module import lazily
 from legenda.models.sharing import Given, place, sharing_copy
@@ -60,7 +62,7 @@ class Tower:
         ref: str,
         pooled: Callable[[Tensor], Int[Tensor, " b"]] | None = None,
     ):
-        blocks = root.get_submodule(anatomy.blocks)
+        blocks = list(root.get_submodule(anatomy.blocks).children())
         if not 0 <= block < len(blocks):
             raise Missing(
                 f"{name} has blocks 0 to {len(blocks) - 1}; it got block {block}. "
@@ -105,6 +107,42 @@ class Tower:
             self._suffix.aim(self.pooled(x), valid)
         return self._suffix(acts, lambda root: self.call(root, x))
 
+    def attentions(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The output, and every block's attention (b heads n n), read on an eager copy.
+
+        Both carry a graph that starts at the embeddings, so that weights need no gradient.
+        """
+        root, seen = sharing_copy(self.root), []
+
+        def keep(out: Any) -> Any:
+            seen.append(out[1])
+            return out
+
+        with ExitStack() as open_hooks, torch.enable_grad():
+            start = root.get_submodule(self.anatomy.embeddings)
+            open_hooks.enter_context(rewriting(start, as_leaf))
+            for block in root.get_submodule(self.anatomy.blocks).children():
+                open_hooks.enter_context(rewriting(attention_of(block), keep))
+            return self.call(root, x), seen
+
+
+def as_leaf(out: Any) -> Any:
+    """The same return value, its tensor cut off from what came before and taking gradients."""
+    layout = Layout()
+    return layout.write(out, layout.read(out).detach().requires_grad_())
+
+
+def attention_of(block: nn.Module) -> nn.Module:
+    """The self-attention of a block, which returns its weights second."""
+    names = ("self_attn", "attention")
+    found = next((getattr(block, name) for name in names if hasattr(block, name)), None)
+    if found is None:
+        raise Unsupported(
+            "Attention", f"blocks with {' or '.join(names)}", type(block).__name__,
+            "Use a method that needs no attention.",
+        )  # fmt: skip
+    return found
+
 
 @dataclass(frozen=True)
 class TowerPrefix:
@@ -125,7 +163,7 @@ class Suffix:
 
     def __init__(self, root: nn.Module, anatomy: Anatomy, block: int, pooled: bool):
         self.root = sharing_copy(root)
-        self.start = Given()
+        self.start = Given(self.root.get_submodule(anatomy.embeddings))
         place(self.root, anatomy.embeddings, self.start)
         for name in anatomy.skip:
             place(self.root, name, nn.Identity())

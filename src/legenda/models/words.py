@@ -31,12 +31,16 @@ class Words:
     model: name for messages.
     """
 
-    def __init__(self, tokenizer: Any, length: int, *, pad_to_length: bool = False, model: str = ""):
+    def __init__(
+        self, tokenizer: Any, length: int, *, pad_to_length: bool = False, model: str = ""
+    ):
         self.tokenizer, self.length, self.model = tokenizer, length, model
         self.pad_to_length = pad_to_length
         pad = tokenizer.pad_token_id
         self.pad = 0 if pad is None else int(pad)
-        self.end: int | None = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else None
+        self.end: int | None = (
+            tokenizer.eos_token_id if tokenizer.eos_token_id is not None else None
+        )
         blank = getattr(tokenizer, "mask_token_id", None)
         self.blank: int | None = blank if blank is not None else tokenizer.unk_token_id
 
@@ -49,7 +53,9 @@ class Words:
                     "Give a string."
                 )
             if not text.strip():
-                raise BadInput(f"{self.model} reads sentences; it got an empty one. Give some words.")
+                raise BadInput(
+                    f"{self.model} reads sentences; it got an empty one. Give some words."
+                )
         if not texts:
             raise BadInput(f"{self.model} reads sentences; it got none. Give at least one.")
         fed = self.tokenizer(
@@ -77,8 +83,8 @@ class Words:
     def special(self, ids: Tokens) -> Mask:
         """Positions of begin, end, class and separator tokens (masks and unknowns are words)."""
         kinds = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
-        known = {getattr(self.tokenizer, kind, None) for kind in kinds} - {None}
-        marks = torch.tensor(sorted(known), device=ids.device)
+        known: list[Any] = [getattr(self.tokenizer, kind, None) for kind in kinds]
+        marks = torch.tensor([k for k in known if k is not None], device=ids.device)
         return torch.isin(ids, marks) & self.valid(ids)
 
     def ends(self, ids: Tokens) -> Int[Tensor, " b"]:
@@ -94,7 +100,9 @@ class Words:
         for position, (start, end) in enumerate(fed["offset_mapping"]):
             if skip[position] or start == end:
                 continue
-            glued = found and not text[found[-1][1] : start].strip() and text[start - 1 : start].strip()
+            glued = (
+                found and not text[found[-1][1] : start].strip() and text[start - 1 : start].strip()
+            )
             if found and (start == found[-1][1] and glued or start < found[-1][1]):
                 found[-1] = (found[-1][0], end, [*found[-1][2], position])
             else:

@@ -18,7 +18,12 @@ def many(count: int = 900) -> tuple[list[Pair], np.ndarray]:
     draw = np.random.default_rng(0)
     sources = ("emoji", "openclipart", "tuxpaint")
     made = [
-        Pair(f"{sources[i % 3]}/p{_letters(i)}.png", f"a {_letters(i // 2)} {i % 2}", (), sources[i % 3])
+        Pair(
+            f"{sources[i % 3]}/p{_letters(i)}.png",
+            f"a {_letters(i // 2)} {i % 2}",
+            (),
+            sources[i % 3],
+        )
         for i in range(count)
     ]
     features = draw.standard_normal((count, 64)).astype(np.float32)
@@ -27,12 +32,17 @@ def many(count: int = 900) -> tuple[list[Pair], np.ndarray]:
     return made, features
 
 
+def quotas(emoji: int, tuxpaint: int, openclipart: int) -> dict[str, dict[str, int]]:
+    part = {"emoji": emoji, "tuxpaint": tuxpaint, "openclipart": openclipart}
+    return {"test": part, "validation": part}
+
+
 def _letters(i: int) -> str:
     return "".join(chr(97 + (i // 26**k) % 26) for k in range(3))
 
 
 def test_no_family_no_title_and_no_near_duplicate_crosses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "HELD_OUT", {"emoji": 20, "tuxpaint": 10, "openclipart": 20})
+    monkeypatch.setattr(pairing, "QUOTAS", quotas(20, 10, 20))
     made, features = many()
     parts = split(made, features, seed=3)
     for key in (lambda p: p.family, lambda p: stripped(p.title)):
@@ -48,7 +58,7 @@ def test_no_family_no_title_and_no_near_duplicate_crosses(monkeypatch: pytest.Mo
 
 
 def test_each_part_has_the_families_it_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "HELD_OUT", {"emoji": 5, "tuxpaint": 3, "openclipart": 4})
+    monkeypatch.setattr(pairing, "QUOTAS", quotas(5, 3, 4))
     made, features = many()
     parts = split(made, features)
     for name in ("test", "validation"):
@@ -59,7 +69,7 @@ def test_each_part_has_the_families_it_was_promised(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_split_is_a_function_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "HELD_OUT", {"emoji": 5, "tuxpaint": 3, "openclipart": 4})
+    monkeypatch.setattr(pairing, "QUOTAS", quotas(5, 3, 4))
     made, features = many(300)
     assert split(made, features, 1) == split(made, features, 1)
     assert split(made, features, 1) != split(made, features, 2)
@@ -105,7 +115,8 @@ def test_listing_reads_each_source_and_leaves_writing_out(tmp_path: Path) -> Non
     ]
     (tmp_path / "emoji-names").mkdir()
     (tmp_path / "emoji-names" / "data.json").write_text(json.dumps(emoji), "utf-8")
-    put("emoji/1f436.webp"), put("emoji/2194.webp")
+    put("emoji/1f436.webp")
+    put("emoji/2194.webp")
     for name in ("animals/cat", "symbols/alphabets/e", "animals/dot"):
         put(f"tuxpaint/{name}.png", 8 if name.endswith("dot") else 32)
         (tmp_path / f"tuxpaint/{name}.txt").write_text("A striped cat.\nfr=Un chat.", "utf-8")

@@ -89,9 +89,9 @@ def _one(path: Path, network: MobileNetV2, generator: np.random.Generator) -> tu
     )
 
 
-def widened(features: Tensor, network: MobileNetV2) -> Tensor:
-    """The 320 kept channels through MobileNetV2's last convolution: `b n 320 -> b n 1280`."""
-    return network.features[-1](features.mT[..., None].float()).flatten(2).mT
+def widened(features: Tensor, last: nn.Module) -> Tensor:
+    """The 320 kept channels through MobileNetV2's last convolution: `b n 320` to `b n 1280`."""
+    return last(features.mT[..., None].float()).flatten(2).mT
 
 
 def wordings(pair: Pair, generator: np.random.Generator) -> list[str]:

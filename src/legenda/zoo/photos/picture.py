@@ -17,7 +17,7 @@ def opened(path: Path) -> Image.Image:
     return picture.crop(picture.getchannel("A").getbbox() or (0, 0, *picture.size))
 
 
-def fitted(picture: Image.Image, width: float, height: float) -> Image.Image:
+def fitted(picture: Image.Image, width: float | int, height: float | int) -> Image.Image:
     """The picture at the largest size that fits, in its own proportions."""
     ratio = min(width / picture.width, height / picture.height)
     size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))

@@ -57,17 +57,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Data:
-    """Frozen features: images `i v n c` and their cover `i v n`, captions `i w d`."""
+    """Frozen features: images `i v n c` and their cover `i v n`, captions `i w d`.
+
+    `last` is MobileNetV2's last convolution, which widens what was kept of the images.
+    """
 
     images: Tensor
     cover: Tensor
     texts: Tensor
-    network: nn.Module
+    last: nn.Module
 
     def views(self, rows: Tensor, view: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """One view of each row at the chosen places, `b n 1280`, and its cover, `b n`."""
         chosen = self.images[rows, view][:, places]
-        return frozen.widened(chosen, self.network), self.cover[rows, view][:, places].float()
+        return frozen.widened(chosen, self.last), self.cover[rows, view][:, places].float()
 
 
 class Heads(nn.Module):
@@ -131,12 +134,13 @@ def prepare(
     network = mobilenet(cache)
     store = home(cache) / "features"
     images, cover = frozen.image_features(pairs, folder, store, network, seed, progress)
-    means = torch.cat([frozen.widened(part, network).mean(1) for part in images[:, 0].split(256)])
+    last = network.features[-1]
+    means = torch.cat([frozen.widened(part, last).mean(1) for part in images[:, 0].split(256)])
     pairs = split(pairs, means.numpy(), seed)
     draw = np.random.default_rng(seed)
     worded = [frozen.wordings(pair, draw) for pair in pairs]
     texts = frozen.text_features(worded, store, cache, progress)
-    return Data(images, cover, texts, network), pairs
+    return Data(images, cover, texts, last), pairs
 
 
 @torch.inference_mode()

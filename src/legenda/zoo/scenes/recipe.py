@@ -33,22 +33,25 @@ from transformers import CLIPConfig, CLIPModel
 
 from legenda.train.loop import Report, Schedule, fit
 from legenda.zoo.scenes.render import photograph
-from legenda.zoo.scenes.words import bank, say, tell, tokenizer, truth
+from legenda.zoo.scenes.words import Claim, bank, say, tell, tokenizer, truth
 from legenda.zoo.scenes.world import Scene, draw
 
 SIDE, PATCH = 96, 8
 MEAN, STD = 0.5, 0.25
 TRAIN_SEEDS = 1_000_000_000
 """Training scenes have seeds from here on; selection and test scenes have smaller ones."""
+DROP_UNTIL = 224_000
+"""For so many images, two fifths of the patches are dropped; then the model sees all of them."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures with one sentence each, and the scenes they show."""
+    """Pictures with one sentence each, and which phrase holds of which picture."""
 
     pixels: np.ndarray
     sentences: list[str]
-    scenes: list[Scene]
+    phrases: list[str]
+    held: np.ndarray
 
 
 def new_model(seed: int = 0) -> CLIPModel:
@@ -85,19 +88,31 @@ def pixels_of(images: np.ndarray) -> Float[Tensor, "b 3 h w"]:
 
 
 def batch_of(first: int, count: int, most: int) -> Batch:
-    """Draw and paint the scenes `first` to `first + count`."""
+    """Draw and paint the scenes `first` to `first + count`, and say what holds of them."""
     scenes = [draw(first + i, most) for i in range(count)]
     lots = [np.random.default_rng((scene.seed, 3)) for scene in scenes]
+    claims = bank() + triples(scenes, np.random.default_rng((first, 4)))
     return Batch(
         np.stack([photograph(s, SIDE) for s in scenes]),
         [tell(s, lot) for s, lot in zip(scenes, lots, strict=True)],
-        scenes,
+        [say(c) for c in claims],
+        truth(claims, scenes),
     )
+
+
+def triples(scenes: list[Scene], lot: np.random.Generator) -> list[Claim]:
+    """One true claim of three attributes per scene."""
+    things = [scene.things[lot.integers(len(scene.things))] for scene in scenes]
+    return [
+        {"kind": t.kind, "colour": t.colour, "texture": t.texture}
+        for t in things
+        if t.texture != "plain"  # unsaid when plain, so it would claim nothing
+    ]
 
 
 def train(
     out: Path,
-    images: int = 400_000,
+    images: int = 512_000,
     batch: int = 128,
     seed: int = 0,
     workers: int = 1,
@@ -123,9 +138,11 @@ def train(
         def loss(step: int) -> tuple[Tensor, dict[str, float]]:
             for soon in range(step, min(step + 2 * workers + 2, steps)):
                 if soon not in ahead:
-                    most = curriculum(soon / steps)
+                    most = curriculum(soon * batch)
                     ahead[soon] = pool.submit(batch_of, first + soon * batch, batch, most)
-            return objective(step, ahead.pop(step).result(), keep=1.0 if step > 0.6 * steps else 0.6)
+            return objective(
+                step, ahead.pop(step).result(), keep=1.0 if step > 0.6 * steps else 0.6
+            )
 
         schedule = Schedule(steps, lr=1e-3, warmup=300, decay=0.3, half=True)
         fit(model, loss, schedule, out / "checkpoint.safetensors", 250, report)
@@ -133,9 +150,9 @@ def train(
     return model
 
 
-def curriculum(share: float) -> int:
+def curriculum(images: int) -> int:
     """The most objects per scene: one at first, then two, then four."""
-    return 1 if share < 0.03 else 2 if share < 0.08 else 4
+    return 1 if images < 24_000 else 2 if images < 64_000 else 4
 
 
 def save(model: CLIPModel, out: Path) -> None:
@@ -158,7 +175,6 @@ class Objective:
 
     def __init__(self, model: CLIPModel, words, seed: int):  # noqa: ANN001 -- as in words.py
         self.model, self.words, self.seed = model, words, seed
-        self.bank = bank()
 
     def __call__(self, step: int, batch: Batch, keep: float) -> tuple[Tensor, dict[str, float]]:
         lot = np.random.default_rng((self.seed, step, 4))
@@ -168,25 +184,14 @@ class Objective:
         whole = scale * image @ sentence.T
         right = torch.arange(len(whole))
         info_nce = (cross_entropy(whole, right) + cross_entropy(whole.T, right)) / 2
-        claims = self.bank + self.triples(batch.scenes, lot)
-        phrase = normalize(self.read([say(c) for c in claims], None), dim=-1)
-        held = torch.from_numpy(truth(claims, batch.scenes))
+        phrase = normalize(self.read(batch.phrases, None), dim=-1)
+        held = torch.from_numpy(batch.held)
         scores = scale * image @ phrase.T
         exact = (against_false(scores, held) + against_false(scores.T, held.T)) / 2
         return info_nce + exact, {
             "sentences": float(info_nce.detach()),
             "phrases": float(exact.detach()),
         }
-
-    def triples(self, scenes: list[Scene], lot: np.random.Generator) -> list[dict[str, str]]:
-        """One true claim of three attributes per scene."""
-        claims = []
-        for scene in scenes:
-            thing = scene.things[lot.integers(len(scene.things))]
-            claim = {"kind": thing.kind, "colour": thing.colour, "texture": thing.texture}
-            if claim["texture"] != "plain":  # unsaid when plain, so it would claim nothing
-                claims.append(claim)
-        return claims
 
     def see(self, pixels: Tensor, keep: float, step: int) -> Float[Tensor, "b e"]:
         """Embed pictures, from a random `keep` share of their patches (drawn once per step)."""

@@ -17,7 +17,12 @@ Box = tuple[slice, slice]
 Piece = tuple[str, Plane, str]  # part, where, paint: "main", "dark" or a colour by name
 Stroke = tuple[int, str, Box, Plane]  # object, part, box of canvas, where in it
 
-PAINTS = {"bark": (92, 62, 40), "ink": (30, 30, 34), "cream": (250, 246, 228), "leaf": (60, 110, 50)}
+PAINTS = {
+    "bark": (92, 62, 40),
+    "ink": (30, 30, 34),
+    "cream": (250, 246, 228),
+    "leaf": (60, 110, 50),
+}
 GRAIN = {"stone": 12.0, "meadow": 8.0, "sand": 5.0}
 OVERSAMPLING = 2
 

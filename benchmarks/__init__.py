@@ -1,0 +1,1 @@
+"""Measurements, each a named row: `make bench ROW=…` for speed, `make truth ROW=…` for truth."""

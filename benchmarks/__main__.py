@@ -1,0 +1,39 @@
+"""`python -m benchmarks bench|truth [ROW …]`: run measurements by name, all without a name."""
+
+import sys
+from importlib import import_module
+
+from benchmarks.table import keep
+
+ROWS = {
+    "bench": {
+        "import": "benchmarks.speed.imports",
+        "m2ib": "benchmarks.speed.m2ib",
+        "m2ib-batch": "benchmarks.speed.m2ib_batch",
+    },
+    "truth": {
+        "scenes-model": "benchmarks.truths.scenes_model",
+        "m2ib-scenes": "benchmarks.truths.m2ib_scenes",
+        "m2ib-photos": "benchmarks.truths.m2ib_photos",
+    },
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the rows that were asked for; 2 for a name that does not exist."""
+    kind, *asked = arguments or [""]
+    if kind not in ROWS:
+        sys.stderr.write("usage: python -m benchmarks bench|truth [ROW …]\n")
+        return 2
+    for name in asked or ROWS[kind]:
+        if name not in ROWS[kind]:
+            sys.stderr.write(f"there is no {kind} row {name!r}. Known: {', '.join(ROWS[kind])}.\n")
+            return 2
+    for name in asked or ROWS[kind]:
+        path = keep(kind, import_module(ROWS[kind][name]).measure())
+        sys.stdout.write(f"written: {path.relative_to(path.parents[2])}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

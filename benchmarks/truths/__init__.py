@@ -1,0 +1,1 @@
+"""Truth: what the methods find where the right answer is known."""

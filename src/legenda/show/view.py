@@ -1,0 +1,147 @@
+"""An agreement as plain numbers and strings: what `--json` prints and the page is made from.
+
+Maps and words keep their physical unit; scaling happens only in a drawing. What is not a
+finite number is None, so that the result is JSON that every program reads.
+"""
+
+import ast
+import importlib
+import math
+import shlex
+from dataclasses import MISSING, fields
+from typing import Any
+
+import numpy as np
+
+from legenda.agreement import Agreement
+from legenda.catalog import CATALOG
+from legenda.core.explanation import Score
+
+SCHEMA = 1
+Plain = dict[str, Any]
+
+
+def plain(agreement: Agreement) -> Plain:
+    """Everything about a pair but its pixels, ready for `json.dumps`."""
+    rows = agreement.image.map()[0].detach().cpu().tolist()
+    return finite(
+        {
+            "schema": SCHEMA,
+            "source": agreement.source,
+            "sentence": agreement.sentence,
+            "size": list(agreement.picture.size),
+            "unit": agreement.unit,
+            "map": rows,
+            "frame": list(frame(agreement)),
+            "words": [{"text": w.text, "score": w.score} for w in agreement.words],
+            "figures": dict(agreement.figures),
+            "match": match(agreement),
+            "scores": [score(s) for s in agreement.scores],
+            "settings": {k: str(v) for k, v in agreement.settings.items()},
+            "command": command(agreement),
+            "seconds": agreement.seconds,
+        }
+    )
+
+
+def frame(agreement: Agreement) -> tuple[float, float, float, float]:
+    """Where the grid lies on the picture: left, top, right, bottom, in its pixels."""
+    known = getattr(agreement, "frame", None)
+    if known is not None:
+        return tuple(map(float, known))
+    seen = np.isfinite(agreement.map.detach().cpu().numpy())
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def match(agreement: Agreement) -> Plain | None:
+    """Whether the pair matches, and by what measure."""
+    found = agreement.match
+    if found is None:
+        return None
+    return {
+        "flagged": found.flagged,
+        "standing": found.standing,
+        "threshold": found.threshold,
+        "references": found.references,
+        "source": found.source,
+    }
+
+
+def score(found: Score) -> Plain:
+    """A score with its interval, its control and the control's interval."""
+    return {
+        "name": found.name,
+        "value": found.value,
+        "interval": list(found.interval),
+        "n": found.n,
+        "unit": found.unit,
+        "higher_is_better": found.higher_is_better,
+        "control": found.control,
+        "control_interval": list(found.control_interval) if found.control_interval else None,
+    }
+
+
+def command(agreement: Agreement) -> str:
+    """The command line that makes this explanation again.
+
+    A picture that came from memory has no path; PICTURE stands for wherever it is saved.
+    """
+    said = agreement.settings
+    picture = "PICTURE" if agreement.source == "picture" else agreement.source
+    name, options = method(str(said.get("method", "")))
+    words = ["legenda", "explain", str(said.get("model", "")), picture, agreement.sentence]
+    words += ["--method", name]
+    sites = [(t, str(said.get(f"{t} site", "")).rpartition("@")[2]) for t in ("image", "text")]
+    if all(at for _, at in sites):
+        words += ["--site", ",".join(f"{tower}={at}" for tower, at in sites)]
+    for key, value in options.items():
+        words += [f"--{key}", str(value)] if key in OPTIONS else ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+OPTIONS = ("beta", "steps", "seed")
+"""Settings with an option of their own; others are written `--set name=value`."""
+
+
+def method(said: str) -> tuple[str, Plain]:
+    """A method's `repr` as its catalogue name and the settings to say.
+
+    Beta, steps and seed are always said, others where they differ from the default.
+    """
+    try:
+        call = ast.parse(said, mode="eval").body
+    except SyntaxError:
+        return said, {}
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return said, {}
+    name, usual = _catalogued(call.func.id)
+    given = {}
+    for word in call.keywords:
+        if word.arg and isinstance(word.value, ast.Constant | ast.UnaryOp | ast.Tuple):
+            given[word.arg] = ast.literal_eval(word.value)
+    return name, {
+        k: v for k, v in given.items() if k in OPTIONS or k not in usual or usual[k] != v
+    }
+
+
+def _catalogued(title: str) -> tuple[str, Plain]:
+    """The name that a class goes by in the catalogue, and its default settings."""
+    for key, spec in CATALOG.items():
+        module, _, attribute = spec.partition(":")
+        if key.startswith("explain.") and attribute == title:
+            made = getattr(importlib.import_module(module), attribute)
+            known = {f.name: f.default for f in fields(made) if f.default is not MISSING}
+            return key.removeprefix("explain."), known
+    return title, {}
+
+
+def finite(value: Any) -> Any:
+    """The same, with None for every number that is not finite, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value

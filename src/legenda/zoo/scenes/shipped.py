@@ -1,0 +1,52 @@
+"""`zoo:scenes` as it ships: a folder in Hugging Face layout beside this file, and its reference."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from legenda.corpus.reference import Reference, reference_of
+from legenda.errors import Missing
+from legenda.models.dual import Dual
+from legenda.models.hub import Site, open_folder
+from legenda.zoo.scenes.render import photograph
+from legenda.zoo.scenes.world import draw
+
+FOLDER = Path(__file__).parent / "weights"
+SITE: Site = {"image": 1, "text": 1}
+"""Chosen on selection scenes, which are neither training nor test scenes."""
+SELECTION_SEEDS, TEST_SEEDS, REFERENCE_SEEDS = 1_000_000, 2_000_000, 3_000_000
+REFERENCE_COUNT = 256
+
+
+def open_dual(site: Site | None = None, folder: Path = FOLDER) -> Dual:
+    """Open the shipped model, or one that `legenda zoo train scenes` wrote."""
+    if not (folder / "model.safetensors").exists():
+        raise Missing(
+            f"zoo:scenes has no weights at {folder.name}/. "
+            "Reinstall legenda, or train them with `legenda zoo train scenes`."
+        )
+    dual = open_folder(folder, site={**SITE, **(site or {})}, ref="zoo:scenes")
+    assert isinstance(dual, Dual)
+    saved = folder / "reference.safetensors"
+    about = {**dual.about, "trained on": "drawn scenes: 12 kinds, 8 colours, 5 textures"}
+    return replace(dual, about=about, reference=Reference.load(saved) if saved.exists() else None)
+
+
+def write_reference(folder: Path = FOLDER) -> Reference:
+    """Survey fresh reference scenes at every block, and write the result beside the weights."""
+    dual = replace(open_dual(folder=folder), reference=None)
+    scenes = [draw(REFERENCE_SEEDS + i) for i in range(REFERENCE_COUNT)]
+    pictures = [Image.fromarray(photograph(scene)) for scene in scenes]
+    texts = [scene.caption() for scene in scenes]
+    source = f"{REFERENCE_COUNT} drawn scenes that the model never saw"
+    found: Reference | None = None
+    for block in range(max(dual.image.depth, dual.text.depth)):  # pyright: ignore
+        at = dual.at(
+            min(block, dual.image.depth - 1), min(block, dual.text.depth - 1)  # pyright: ignore
+        )  # fmt: skip
+        more = reference_of(at, pictures, texts, source)
+        found = more if found is None else replace(found, moments={**found.moments, **more.moments})
+    assert found is not None
+    found.save(folder / "reference.safetensors")
+    return found

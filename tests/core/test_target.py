@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from legenda.core.dictionary import Identity
+from legenda.core.model import Run
+from legenda.core.target import Contrast, Logit, Similarity, Target, digest
+from legenda.core.units import Units
+from legenda.errors import ShapeError
+from tests.toys import ToyEncoder, pixels
+
+run = Run(torch.zeros(2, 1, 1), torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
+
+
+def test_a_logit_is_a_column():
+    assert Logit(1)(run).tolist() == [4.0, 0.0]
+    assert (Logit(1).label, Logit(1).key, Logit(1).reads) == ("logit 1", "Logit(index=1)", "output")
+
+
+def test_similarity_is_the_cosine_to_one_embedding_or_to_one_each():
+    one = Similarity("a dog", torch.tensor([2.0, 0.0]))
+    each = Similarity(("a", "b"), torch.tensor([[2.0, 0.0], [0.0, 5.0]]))
+    assert torch.allclose(one(run), torch.tensor([0.6, 1.0]))
+    assert torch.allclose(each(run), torch.tensor([0.6, 0.0]))
+    assert (one.label, each.label) == ("similar to 'a dog'", "similar to 2 partners")
+
+
+def test_a_target_goes_with_its_rows():
+    each = Similarity(("a", "b"), torch.tensor([[2.0, 0.0], [0.0, 5.0]]))
+    assert torch.allclose(each.at(torch.tensor([1, 0]))(run), torch.tensor([0.8, 1.0]))
+    assert Logit(1).at(torch.tensor([1])) == Logit(1)
+
+
+def test_a_partner_of_another_space_is_refused():
+    with pytest.raises(ShapeError) as caught:
+        Similarity("a dog", torch.ones(3))(run)
+    assert str(caught.value) == (
+        "Similarity needs one embedding of width 2, or one per image (2); it got (3,). "
+        "Embed the partner with the other tower of the same model."
+    )
+
+
+def test_the_key_of_a_similarity_holds_its_embedding():
+    one, other = Similarity("x", torch.tensor([1.0])), Similarity("x", torch.tensor([2.0]))
+    assert one.key != other.key
+    assert one.key == Similarity("x", torch.tensor([1.0])).key
+    assert digest(torch.ones(2)) != digest(torch.ones(2, 1)), "the shape counts"
+
+
+def test_a_contrast_is_a_difference():
+    both = Contrast(Logit(0), Logit(1))
+    assert both(run).tolist() == [-1.0, 1.0]
+    assert both.label == "logit 0 rather than logit 1"
+    assert both.key == "Contrast(Logit(index=0), Logit(index=1))"
+    assert both.reads == "output"
+
+
+def test_a_unit_is_a_target():
+    units = Units(ToyEncoder(), Identity(6))
+    unit = units[3]
+    assert isinstance(unit, Target)
+    run = units.model.run(pixels())
+    assert torch.equal(unit(run), run.acts[:, :, 3].amax(1))
+    assert (unit.label, unit.reads) == ("toy-encoder/neurons/3", "acts")
+    assert Contrast(unit, units[1]).reads == "acts"
+    assert Contrast(unit, Logit(0)).reads == "output"
+
+
+def test_a_unit_that_is_not_there():
+    with pytest.raises(IndexError) as caught:
+        Units(ToyEncoder(), Identity(6))[6]
+    assert str(caught.value) == "unit 6 is not in toy-encoder/neurons, which has 6 units"

@@ -1,0 +1,177 @@
+"""Every model, dictionary and explainer inherits the contracts: one line in a list each."""
+
+import pytest
+import torch
+
+from legenda.catalog import lookup, names
+from legenda.core.dictionary import Identity
+from legenda.core.target import Contrast, Logit, Similarity
+from legenda.core.units import Units
+from legenda.explain.bottleneck import InformationBottleneck
+from tests import toys
+from tests.contracts import (
+    check_dictionary,
+    check_explainer,
+    check_lift,
+    check_model,
+    check_no_leak,
+    near,
+)
+from tests.toys import SENTENCES, pixels
+
+# name -> model and inputs
+MODELS = {
+    "toy-encoder": lambda: (toys.ToyEncoder(), pixels()),
+    "toy-reader": lambda: (toys.ToyReader(), torch.arange(12).reshape(3, 4) % 11),
+    "toy-vae": lambda: (toys.ToyVAE(), pixels()),
+    **{
+        f"module-{packing}{'-sequence' if split else ''}": (
+            lambda packing=packing, split=split: (toys.conv_model(packing, split), pixels())
+        )
+        for packing in toys.PACKINGS
+        for split in (True, False)
+    },
+}
+TOWERS = {
+    **{
+        f"{kind}-image": lambda kind=kind: (toys.tiny_dual(kind).image, pixels(2, 16))
+        for kind in toys.DUALS
+    },
+    **{
+        f"{kind}-text": (
+            lambda kind=kind: (toys.tiny_dual(kind).text, toys.tiny_dual(kind).ids(SENTENCES))
+        )
+        for kind in toys.DUALS
+    },
+    **{
+        kind: lambda kind=kind: (toys.tiny_encoder(kind).image, pixels(2, 16))
+        for kind in toys.ENCODERS
+    },
+}
+DICTIONARIES = [Identity(6), Identity(6, "latents")]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model(name):
+    check_model(*MODELS[name]())
+
+
+@pytest.mark.parametrize("block", [0, 1, 2])
+@pytest.mark.parametrize("name", TOWERS)
+def test_tower_at_every_block(name, block):
+    tower, x = TOWERS[name]()
+    if block == tower.depth - 1 and tower.pooled is None and "dinov2" not in name:
+        pass  # after the last block only norm, pooling and projection remain: still upstream
+    check_model(tower.at(block), x)
+
+
+@pytest.mark.parametrize("dictionary", DICTIONARIES, ids=lambda d: d.name)
+def test_dictionary(dictionary):
+    check_dictionary(dictionary, torch.randn(2, 4, 6))
+    check_lift(Units(toys.ToyEncoder(), dictionary), pixels())
+
+
+@pytest.mark.parametrize("name", ["toy-encoder", "module-tensor", "module-tensor-sequence"])
+def test_a_thousand_calls_leak_nothing(name):
+    model, x = MODELS[name]()
+
+    def act():
+        with torch.no_grad():
+            _ = model.run(x, edit=lambda a: a * 2).output
+
+    check_no_leak(act)
+
+
+@pytest.mark.slow
+def test_a_thousand_resumptions_of_a_tower_leak_nothing():
+    tower, x = TOWERS["clip-image"]()
+    prefix, rows = tower.prefix(x), torch.arange(len(x))
+
+    def act():
+        acts = prefix.acts.clone().requires_grad_()
+        torch.autograd.grad(prefix.resume(acts, rows).sum(), [acts])
+
+    check_no_leak(act)
+
+
+# ------------------------------------------------------------------------------- explainers
+
+
+def on_toy(target=None):
+    """An encoder with five classes."""
+    return Units(toys.ToyEncoder(), Identity(6)), pixels(), target or Logit(2)
+
+
+def on_patches():
+    """The image tower of a tiny CLIP, and a sentence per picture."""
+    dual = toys.tiny_dual("clip")
+    x = pixels(2, 16)
+    return Units(dual.image, Identity(16)), x, dual.similar_to_text(SENTENCES[:2])
+
+
+def on_words():
+    """The text tower of a tiny CLIP, and a picture per sentence."""
+    dual = toys.tiny_dual("clip")
+    target = dual.similar_to_images(pixels(3, 16))
+    return Units(dual.text, Identity(16)), dual.ids(SENTENCES), target
+
+
+# settings that make a method quick enough for a test
+QUICK = {"rise": {"draws": 40}, "kernel_shap": {"draws": 40}, "m2ib": {"steps": 3}}
+BOTTLENECKS = [
+    InformationBottleneck(steps=3),
+    InformationBottleneck(
+        steps=3, draws=3, antithetic=False, per="entry", special="channel", stale=True
+    ),
+    InformationBottleneck(steps=3, special="keep", adaptive=True, tolerance=1e-3, batch=1),
+]
+
+
+@pytest.mark.parametrize("place", [on_toy, on_patches, on_words])
+@pytest.mark.parametrize("explain", BOTTLENECKS, ids=["default", "published", "adaptive"])
+def test_bottleneck(explain, place):
+    check_explainer(explain, *place())
+
+
+def test_bottleneck_of_a_contrast():
+    target = Contrast(Logit(0), Logit(1))
+    check_explainer(InformationBottleneck(steps=3), *on_toy(target))
+    same = Similarity("x", torch.randn(5))
+    check_explainer(InformationBottleneck(steps=3), *on_toy(same))
+
+
+def made(name):
+    """A catalogued explainer, with settings that make it quick."""
+    kind = lookup("explain", name)
+    fields = getattr(kind, "__dataclass_fields__", {})
+    return kind(**{k: v for k, v in QUICK.get(name, {}).items() if k in fields})
+
+
+@pytest.mark.parametrize("place", [on_patches, on_words])
+@pytest.mark.parametrize("name", names("explain"))
+def test_every_catalogued_explainer(name, place):
+    if name == "kernel_shap":
+        pytest.importorskip("captum", reason="captum is an extra: pip install legenda[bench]")
+    explain, (units, x, target) = made(name), place()
+    from legenda.errors import Unsupported
+
+    try:
+        explain(units, x, target)
+    except Unsupported as refusal:  # a method for pictures says so, rather than guess at words
+        assert place is on_words, refusal
+        assert str(refusal).count(".") >= 1
+        return
+    check_explainer(explain, units, x, target)
+
+
+@pytest.mark.parametrize("name", names("explain"))
+def test_batching_changes_no_pair(name):
+    if name == "kernel_shap":
+        pytest.importorskip("captum", reason="captum is an extra: pip install legenda[bench]")
+    explain, (units, x, target) = made(name), on_patches()
+    whole = explain(units, x, target).scores
+    for i in range(len(x)):
+        row = torch.tensor([i])
+        if name == "m2ib":  # its moments are those of the batch, unless they are given
+            continue
+        assert near(explain(units, x[row], target.at(row)).scores[0], whole[i])
