@@ -33,7 +33,7 @@ check: $(INSTALLED) ## under a minute: lint, format, types, floors, public surfa
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/test_package.py tests/docs
+	$(BIN)/python -m pytest -q -m "not slow" tests/test_package.py tests/docs
 
 bench: $(INSTALLED) ## speed and memory: make bench ROW=m2ib QUICK=1
 	$(BIN)/python -m benchmarks bench $(ROW)

@@ -47,7 +47,9 @@ def check_model(model, x):
     late = model.run(x)
     assert torch.equal(late.output, run.output), "output may be read before acts"
     assert torch.equal(late.acts, run.acts), "acts may be read after output"
-    assert torch.equal(model.run(x, edit=lambda a: a).output, run.output), "identity edit: same bits"
+    assert torch.equal(model.run(x, edit=lambda a: a).output, run.output), (
+        "identity edit: same bits"
+    )
     zero = model.run(x, edit=torch.zeros_like)
     assert not torch.equal(run.output, zero.output), "the site is upstream of the output"
     assert not zero.acts.any(), "acts are read after the edit"
@@ -136,4 +138,6 @@ def check_explainer(explain, units, x, target):
     assert traces(units.model) == before, "no hook, gradient, mode or dtype is left"
     after = network(units.model).parameters()
     assert all(torch.equal(p, q) for p, q in zip(weights, after, strict=True)), "weights untouched"
-    assert explain == eval(repr(explain), {type(explain).__name__: type(explain)}), "repr is the key"
+    assert explain == eval(repr(explain), {type(explain).__name__: type(explain)}), (
+        "repr is the key"
+    )

@@ -166,9 +166,7 @@ def conv_model(packing="tensor", sequential=True):
     torch.manual_seed(0)
     net = nn.Sequential(Stem(packing), Head(packing)) if sequential else Branching(packing)
     name = f"conv-{packing}-{'sequence' if sequential else 'branching'}"
-    return ModuleModel(
-        net.eval(), "0" if sequential else "stem", name=name, example=pixels(2)
-    )
+    return ModuleModel(net.eval(), "0" if sequential else "stem", name=name, example=pixels(2))
 
 
 def plain_net():

@@ -14,7 +14,9 @@ def write(kind: str, name: str, root: Path = ROOT) -> list[Path]:
     if kind not in kinds:
         sys.exit(f"there is no template for {kind!r}. Known: {', '.join(kinds)}.")
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        sys.exit(f"a method file is named by its noun in snake_case, such as grad_cam; not {name!r}.")
+        sys.exit(
+            f"a method file is named by its noun in snake_case, such as grad_cam; not {name!r}."
+        )
     source = root / "src" / "legenda" / kind / f"{name}.py"
     test = root / "tests" / kind / f"test_{name}.py"
     catalog = root / "src" / "legenda" / "catalog.py"

@@ -62,7 +62,8 @@ class Agreement:
     """Everything that is to be shown about one picture and one sentence.
 
     `image` and `text` are attributions of one row each; `map` is the first, drawn back on
-    the picture at its own size, not a number where the model did not look.
+    the picture at its own size, not a number where the model did not look; `frame` is where
+    its grid lies there (left, top, right, bottom; padding sticks out).
     """
 
     picture: Image.Image = field(repr=False)
@@ -77,6 +78,7 @@ class Agreement:
     scores: tuple[Score, ...]
     settings: dict[str, Any]
     seconds: float
+    frame: tuple[float, float, float, float] | None = None
 
     @property
     def unit(self) -> str:
@@ -184,6 +186,7 @@ def explanations(
                 dual.preprocess.draw_back(row(seen, i).map()[0], picture.size),
                 _figures(seen, words, i, image, text),
                 match, (), _settings(dual, image_how, reference), seconds,
+                dual.preprocess.frame(picture.size),
             )  # fmt: skip
             yield replace(made, scores=judged(dual, made)) if score else made
             if progress:
@@ -217,12 +220,15 @@ def _resurveyed(dual: Dual, model: Any, tower: str) -> Moments:
 def explainer(method: str, moments: Moments | None, **settings: Any) -> Any:
     """A method by name, with the settings it knows; unknown settings are refused."""
     make = lookup("explain", method)
+    preset = not isinstance(make, type)
     known = {f.name for f in fields(make)}
     unknown = set(settings) - known
     if unknown:
         raise BadInput(
             f"{method} has no setting {sorted(unknown)[0]!r}. It has: {', '.join(sorted(known))}."
         )
+    if preset:
+        return replace(make, **settings)
     if "moments" in known:
         settings = {"moments": moments, **settings}
     return make(**settings)

@@ -15,6 +15,7 @@ CATALOG: dict[str, str] = {
     "zoo.photos": "legenda.zoo.photos.shipped:open_dual",
     "reference.builtin": "legenda.zoo.reference:builtin",
     "explain.m2ib": "legenda.explain.bottleneck:InformationBottleneck",
+    "explain.m2ib_published": "legenda.presets:M2IB",
     "explain.nib": "legenda.explain.path_integral:PathIntegral",
     "explain.saliency": "legenda.explain.saliency:Saliency",
     "explain.gradient_times_input": "legenda.explain.gradient_times_input:GradientTimesInput",
@@ -59,7 +60,7 @@ def names(kind: str) -> list[str]:
 def lookup(kind: str, name: str) -> Any:
     """The code behind a name; unknown names suggest near ones."""
     installed = {e.name: e.value for e in entry_points(group="legenda")}
-    spec = {**CATALOG, **installed}.get(f"{kind}.{name}")
+    spec = {**CATALOG, **installed}.get(f"{kind}.{name.replace('-', '_')}")
     if spec is None:
         known = names(kind)
         raise Missing(

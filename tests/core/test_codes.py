@@ -3,9 +3,7 @@ import torch
 from legenda.core.codes import Codes
 
 # two positions, two slots each, four units; the second slot of the second position is padding
-codes = Codes(
-    torch.tensor([[[0, 2], [2, 1]]]), torch.tensor([[[1.0, -2.0], [3.0, 0.0]]]), size=4
-)
+codes = Codes(torch.tensor([[[0, 2], [2, 1]]]), torch.tensor([[[1.0, -2.0], [3.0, 0.0]]]), size=4)
 
 
 def test_dense_is_the_same_codes_written_out():

@@ -28,6 +28,8 @@ def test_a_target_goes_with_its_rows():
     each = Similarity(("a", "b"), torch.tensor([[2.0, 0.0], [0.0, 5.0]]))
     assert torch.allclose(each.at(torch.tensor([1, 0]))(run), torch.tensor([0.8, 1.0]))
     assert Logit(1).at(torch.tensor([1])) == Logit(1)
+    one = Similarity(("a",), torch.tensor([[2.0, 0.0]]))
+    assert torch.allclose(one.at(torch.tensor([0, 1]))(run), torch.tensor([0.6, 1.0]))
 
 
 def test_a_partner_of_another_space_is_refused():

@@ -25,7 +25,7 @@ def test_it_is_equation_1():
 @pytest.mark.parametrize("at", ["input", "site"])
 @pytest.mark.parametrize("fill", ["mean", "blur"])
 def test_the_shares_add_up_to_the_rise(at, fill):
-    found = IntegratedGradients(at=at, steps=200, fill=fill)(mixed(), pictures(), Logit(0))
+    found = IntegratedGradients(at=at, steps=64, fill=fill)(mixed(), pictures(), Logit(0))
     rise = found.figures["clean"] - found.figures["blank"]
     torch.testing.assert_close(found.scores.sum(1), rise, rtol=1e-3, atol=1e-4)
     assert found.figures["gap"].abs().max() < 1e-3

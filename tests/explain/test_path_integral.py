@@ -23,7 +23,7 @@ def test_the_shares_add_up_to_the_rise_special_tokens_included():
     from legenda.core.units import Units
 
     units = Units(Looks(), Identity(6))
-    found = PathIntegral(steps=200)(units, pictures(), Logit(0))
+    found = PathIntegral(steps=64)(units, pictures(), Logit(0))
     rise = found.figures["clean"] - found.figures["blank"]
     torch.testing.assert_close(found.scores.sum(1), rise, rtol=1e-3, atol=1e-4)
     assert found.scores[:, 0].abs().min() > 0

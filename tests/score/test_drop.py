@@ -5,8 +5,21 @@ from legenda.core.target import Logit
 from legenda.errors import BadInput, ShapeError
 from legenda.score.drop import ConfidenceDrop, ConfidenceIncrease, above_median, explained
 from tests.score.toys import (
-    BOS, EOS, MASK, Patches, Sentences, maps, noise, of_words, pictures, sentences, told, truth,
-    units, wrong,
+    BOS,
+    EOS,
+    MASK,
+    Patches,
+    Sentences,
+    maps,
+    noise,
+    of_words,
+    pictures,
+    refused,
+    sentences,
+    told,
+    truth,
+    units,
+    wrong,
 )  # fmt: skip
 
 
@@ -92,7 +105,7 @@ def test_a_flat_map_is_never_spread_over_a_batch(shape):
 @pytest.mark.parametrize("kind", [ConfidenceDrop, ConfidenceIncrease])
 def test_an_unknown_fill_is_refused(kind):
     with pytest.raises(BadInput) as caught:
-        kind(fill="gray")
+        refused(kind(), "fill", "gray")
     name = "drop" if kind is ConfidenceDrop else "increase"
     assert str(caught.value) == f"{name} fills with 'mean' or 'blur'; it got 'gray'. Choose one."
 

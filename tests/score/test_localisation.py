@@ -6,7 +6,17 @@ from legenda.errors import BadInput, ShapeError, Unsupported
 from legenda.intervene.pixels import upsample
 from legenda.score.localisation import EnergyInside, NamedFirst, Pointing, ceiling, dilated
 from legenda.score.overlap import BestIoU, IoU
-from tests.score.toys import GRID, Sentences, maps, noise, of_words, pictures, sentences, told, units
+from tests.score.toys import (
+    GRID,
+    Sentences,
+    maps,
+    noise,
+    of_words,
+    pictures,
+    sentences,
+    told,
+    units,
+)
 
 X = pictures(4)
 MASKS = torch.zeros(4, 32, 32, dtype=torch.bool)
@@ -32,13 +42,13 @@ def literal_pointing(reach):
     return hits
 
 
-@pytest.mark.parametrize("reach", [0, 3, 8.5, 40])
+@pytest.mark.parametrize("reach", [0.0, 3.0, 8.5, 40.0])
 def test_pointing_agrees_with_its_literal_twin(reach):
     assert each(Pointing(MASKS, reach)).tolist() == literal_pointing(reach)
 
 
 def test_dilation_only_adds_and_adds_more_with_more_reach():
-    wide = [dilated(MASKS, r) for r in (0, 1, 4)]
+    wide = [dilated(MASKS, r) for r in (0.0, 1.0, 4.0)]
     assert torch.equal(wide[0], MASKS)
     assert all((a <= b).all() and a.sum() < b.sum() for a, b in zip(wide, wide[1:], strict=False))
 
@@ -125,7 +135,9 @@ def test_the_ceiling_wins_every_column():
         assert found.value > found.control, measure.name
         assert found.interval[0] <= found.value <= found.interval[1]
     assert Pointing(MASKS)(units(), X, Logit(0), top).value == 1
-    assert NamedFirst(OBJECTS, torch.zeros(4, dtype=torch.long))(units(), X, Logit(0), top).value == 1
+    assert (
+        NamedFirst(OBJECTS, torch.zeros(4, dtype=torch.long))(units(), X, Logit(0), top).value == 1
+    )
 
 
 def test_coverage_is_the_share_of_each_patch():

@@ -7,7 +7,19 @@ from legenda.score.insertion_deletion import Deletion, Insertion
 from legenda.score.removal import Removal, first, ranks, without_most
 from legenda.score.road import RemoveAndDebias
 from tests.score.toys import (
-    MASK, READ, Patches, Sentences, maps, noise, of_words, pictures, sentences, told, truth, units,
+    MASK,
+    READ,
+    Patches,
+    Sentences,
+    maps,
+    noise,
+    of_words,
+    pictures,
+    refused,
+    sentences,
+    told,
+    truth,
+    units,
     wrong,
 )  # fmt: skip
 
@@ -160,7 +172,7 @@ def test_shares_that_make_no_sense_are_refused(shares):
 
 def test_unknown_fills_orders_and_no_steps_are_refused():
     with pytest.raises(BadInput) as caught:
-        Deletion(fill="black")
+        refused(Deletion(), "fill", "black")
     assert str(caught.value) == (
         "Deletion fills with 'mean', 'blur' or 'road'; it got 'black'. Choose one."
     )
@@ -168,7 +180,7 @@ def test_unknown_fills_orders_and_no_steps_are_refused():
         Insertion(steps=0)
     assert str(caught.value) == "Insertion needs at least one step; it got 0. Try 12."
     with pytest.raises(BadInput) as caught:
-        RemoveAndDebias("random")
+        refused(RemoveAndDebias(), "order", "random")
     assert str(caught.value) == (
         "RemoveAndDebias removes in order 'most', 'least' or 'difference'; it got 'random'. "
         "Choose one."

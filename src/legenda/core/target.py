@@ -76,7 +76,9 @@ class Similarity:
         return f"{self!r} {digest(self.embedding)}"
 
     def at(self, rows: Int[Tensor, " r"]) -> "Similarity":
-        return self if self.embedding.ndim == 1 else Similarity(self.text, self.embedding[rows])
+        if self.embedding.ndim == 1 or len(self.embedding) == 1:
+            return self
+        return Similarity(self.text, self.embedding[rows])
 
     def __call__(self, run: Run) -> Scores:
         partner = self.embedding if self.embedding.ndim > 1 else self.embedding[None]

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from legenda.core.model import Model, Prefix, prefix_of
+from legenda.core.target import digest
 from legenda.types import Acts, Mask
 
 SHARD = 32
@@ -53,7 +54,7 @@ class Sums:
         return Sums(count, mean, squares)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Moments:
     """Mean and spread of each channel at a site, over the positions of reference inputs.
 
@@ -67,6 +68,10 @@ class Moments:
     special_spread: Float[Tensor, " d"]
     count: int
     source: str
+
+    def __repr__(self) -> str:
+        held = torch.stack([self.mean, self.spread, self.special_mean, self.special_spread])
+        return f"Moments({self.count} positions of {self.source}, {digest(held)})"
 
     @classmethod
     def from_sums(cls, ordinary: Sums, special: Sums, source: str) -> "Moments":

@@ -29,7 +29,7 @@ multi-modal information bottleneck attribution. NeurIPS 2023. (4) with a `Simila
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -83,7 +83,7 @@ class InformationBottleneck:
     adaptive: bool = False
     tolerance: float = 0.0
     stale: bool = False
-    moments: Moments | Literal["raw"] | None = field(default=None, repr=False)
+    moments: Moments | Literal["raw"] | None = None
     seed: int = 0
     batch: int = 64
 

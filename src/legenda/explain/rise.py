@@ -93,7 +93,7 @@ class RandomizedInputSampling:
         h, w = x.shape[-2:]
         tall, wide = -(-h // self.cells), -(-w // self.cells)
         size = ((self.cells + 1) * tall, (self.cells + 1) * wide)
-        large = interpolate(grids, size, mode="bilinear", align_corners=False)
+        large = interpolate(grids, size, mode="bilinear", align_corners=False).clamp(0, 1)
         places = (shift * torch.tensor([tall, wide])).long().tolist()
         return torch.stack(
             [

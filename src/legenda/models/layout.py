@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
+from jaxtyping import Int
 from torch import Tensor
 
 from legenda.errors import Refused, near
@@ -58,14 +59,7 @@ class Layout:
             fresh = acts[:, 0] if tensor.ndim == 2 else acts
         if isinstance(out, Tensor):
             return fresh
-        key = self.key(entries(out), out)
-        if isinstance(out, Mapping):
-            kind: Any = type(out) if is_dataclass(out) else dict
-            return kind(**{**out, key: fresh})
-        if is_dataclass(out) and not isinstance(out, type):
-            return replace(out, **{str(key): fresh})
-        items = [fresh if i == key else item for i, item in enumerate(out)]
-        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+        return rebuilt(out, {self.key(entries(out), out): fresh})
 
     def key(self, found: dict[Any, Tensor], out: Any) -> Any:
         """Which entry is meant."""
@@ -95,3 +89,22 @@ def entries(out: Any) -> dict[Any, Tensor]:
     else:
         pairs = vars(out).items() if hasattr(out, "__dict__") else []
     return {key: value for key, value in pairs if isinstance(value, Tensor)}
+
+
+def rebuilt(out: Any, fresh: dict[Any, Tensor]) -> Any:
+    """`out` again, in its own packing, with some of its entries replaced."""
+    if isinstance(out, Mapping):
+        kind: Any = type(out) if is_dataclass(out) else dict
+        return kind(**{**out, **fresh})
+    if is_dataclass(out) and not isinstance(out, type):
+        return replace(out, **{str(key): value for key, value in fresh.items()})
+    items = [fresh.get(i, item) for i, item in enumerate(out)]
+    return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+
+
+def taken(out: Any, rows: Int[Tensor, " r"], count: int) -> Any:
+    """`out` of a batch of `count`, for the images that `rows` names."""
+    if isinstance(out, Tensor):
+        return out[rows]
+    batched = {k: t for k, t in entries(out).items() if t.ndim and len(t) == count}
+    return rebuilt(out, {k: t[rows] for k, t in batched.items()})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from legenda.core.hooks import output_of, rewriting
 from legenda.core.model import Edit, Rerun, Run, prefix_of
 from legenda.errors import Missing, Refused, near
-from legenda.models.layout import Layout
+from legenda.models.layout import Layout, taken
 from legenda.models.sharing import Given, sharing_copy
 from legenda.types import Acts
 
@@ -146,7 +146,7 @@ class SplitPrefix:
 
     def resume(self, acts: Float[Tensor, "r n d"], rows: Int[Tensor, " r"]) -> Tensor:
         root, start = self.model._suffix or (self.model.module, Given())
-        start.acts = self.model.layout.write(self.out, acts)
+        start.acts = self.model.layout.write(taken(self.out, rows, len(self.x)), acts)
         try:
             return self.model.pick(root(self.x[rows]))
         finally:

@@ -115,7 +115,7 @@ def downwards(model: Any, network: nn.Module) -> tuple[str, ...]:
         depth = len(list(network.get_submodule(anatomy.blocks).children()))
         blocks = [f"{anatomy.blocks}.{i}" for i in reversed(range(depth))]
         return (*blocks, anatomy.embeddings)
-    children = [name for name, child in network.named_children() if any(child.parameters())]
+    children = [name for name, child in network.named_children() if list(child.parameters())]
     return tuple(reversed(children))
 
 

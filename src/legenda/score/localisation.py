@@ -168,9 +168,7 @@ def dilated(masks: Bool[Tensor, "b h w"], reach: float) -> Bool[Tensor, "b h w"]
     return torch.from_numpy(np.stack(near) <= reach).to(masks.device)  # pyright: ignore
 
 
-def ceiling(
-    x: Float[Tensor, "b c h w"], masks: Bool[Tensor, "b h w"], grid: tuple[int, int]
-) -> Attribution:
+def ceiling(x: Tensor, masks: Bool[Tensor, "b h w"], grid: tuple[int, int]) -> Attribution:
     """The best that a map of this grid can say: how much of each patch the object covers."""
     cover = adaptive_avg_pool2d(masks.float()[:, None], grid).flatten(1)
     drawn = torch.ones_like(cover, dtype=torch.bool)

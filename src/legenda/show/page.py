@@ -39,8 +39,13 @@ def page(
     *,
     shared: bool = False,
     refused: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> str:
-    """A whole page; with `shared`, all maps have one scale and can be compared by colour."""
+    """A whole page; with `shared`, all maps have one scale and can be compared by colour.
+
+    `labels` stand for the sentences in the index; `notes` are said at the top.
+    """
     pairs = [a if isinstance(a, Shown) else Shown(plain(a), a.picture) for a in agreements]
     scale = Scale.of(*(p.pair for p in pairs)) if shared and pairs else None
     script = _file("page.js")
@@ -48,6 +53,8 @@ def page(
         title=title,
         lead=_lead(pairs, refused, shared),
         pairs=[context(p, i, scale, len(pairs)) for i, p in enumerate(pairs, 1)],
+        labels=list(labels) or [p.pair["sentence"] for p in pairs],
+        notes=notes,
         refused=refused,
         version=__version__,
         style=_file("page.css"),

@@ -47,10 +47,7 @@ def varied(
     if generator.random() < 0.5:
         inner = inner.rotate(generator.uniform(-20, 20), BICUBIC, expand=True)
     canvas = background(generator, size)
-    corner = tuple(
-        int(generator.uniform(*sorted((-0.2 * length, size - 0.8 * length))))
-        for length in inner.size
-    )
+    corner = _corner(inner.width, size, generator), _corner(inner.height, size, generator)
     canvas.paste(inner, corner, inner)
     opacity = Image.new("L", (size, size))
     opacity.paste(inner.getchannel("A"), corner)
@@ -83,6 +80,12 @@ def clouds(generator: np.random.Generator, size: int) -> Image.Image:
     noise /= noise.std() + 1e-8
     colour = generator.uniform(70, 230, 3) + noise * generator.uniform(15, 50)
     return Image.fromarray(np.clip(colour, 0, 255).astype(np.uint8))
+
+
+def _corner(length: int, size: int, generator: np.random.Generator) -> int:
+    """Where a side begins, so that at most a fifth of the frame's side lies beyond its edge."""
+    low, high = sorted((-0.2 * length, size - 0.8 * length))
+    return int(generator.uniform(low, high))
 
 
 def _gradient(generator: np.random.Generator, size: int) -> Image.Image:

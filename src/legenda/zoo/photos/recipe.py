@@ -26,7 +26,7 @@ from . import features as frozen
 from .fetch import fetch, fetch_pairs, home
 from .measure import Encoder, Measure, as_rows, cifar10, filled, retrievals
 from .pairs import Pair, gallery, listed, split
-from .towers import HEADS, HELD_OUT, WIDTH, WORDS, Head, Pool, load, mobilenet
+from .towers import HEADS, HELD_OUT, WIDTH, Pool, load, mobilenet, word_head
 
 Progress = Callable[[str, int, int], None]
 CARD = Path(__file__).with_name("card.md")
@@ -46,12 +46,12 @@ class Settings:
     """
 
     batch: int = 512
-    places: int = 24
-    dropout: float = 0.3
+    places: int = 16
+    dropout: float = 0.4
     dense: float = 0.5
-    noise: float = 0.0
+    noise: float = 0.6
     schedule: Schedule = Schedule(
-        steps=1500, lr=1e-3, warmup=100, decay=0.6, weight_decay=0.2, half=True
+        steps=350, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.2, half=True
     )
 
 
@@ -79,7 +79,7 @@ class Heads(nn.Module):
     def __init__(self, dropout: float = 0.0):
         super().__init__()
         self.image = Pool(WIDTH, dropout)
-        self.text = Head(WORDS, dropout=dropout)
+        self.text = word_head(dropout)
         self.sharpness = nn.Parameter(torch.tensor(2.7))
 
 
@@ -228,8 +228,12 @@ def _save(heads: Heads, path: Path, seed: int, settings: Settings) -> None:
 def _write_measures(
     out: Path, measures: Sequence[Measure], seed: int, settings: Settings, recall: float
 ) -> None:
-    rows = {"seed": seed, "settings": repr(settings), "validation R@5": recall}
-    rows["measures"] = as_rows(measures)
+    rows = {
+        "seed": seed,
+        "settings": repr(settings),
+        "validation R@5": recall,
+        "measures": as_rows(measures),
+    }
     (out / "measures.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), "utf-8")
     made = (
         f"Seed {seed}; `{settings}`. Recall at 5 on the validation gallery, by which settings were "

@@ -22,8 +22,8 @@ from legenda.errors import Missing, Refused
 from .fetch import home, wanted
 from .mobilenet import WIDTH, MobileNetV2
 
-JOINT = 256
 WORDS = 384
+JOINT = WORDS
 HIDDEN = 512
 GRID = 14
 LONGEST = 64
@@ -94,13 +94,23 @@ class PhotosImage(nn.Module):
         return self.pool(self.places(pixels))
 
 
+def word_head(dropout: float = 0.0) -> Head:
+    """The head of the text tower, which begins as the identity: MiniLM's own space."""
+    head = Head(WORDS, dropout=dropout)
+    with torch.no_grad():
+        head.straight.weight.copy_(torch.eye(WORDS))
+        for parameter in head.bent[-1].parameters():
+            parameter.zero_()
+    return head
+
+
 class PhotosText(nn.Module):
     """Token numbers and their mask, `b t`, to embeddings `b e`."""
 
     def __init__(self, bert: nn.Module) -> None:
         super().__init__()
         self.bert = bert
-        self.head = Head(WORDS)
+        self.head = word_head()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The mean over unmasked tokens, through the head; not of unit length."""

@@ -102,7 +102,7 @@ class Tuning:
                 f"batch; it got batch={self.batch}, images={self.images}."
             )
 
-    def __call__(self, train: Images, test: Images) -> Float[Tensor, " t"]:
+    def __call__(self, train: Images, test: Float[Tensor, "t c h w"]) -> Float[Tensor, " t"]:
         if len(train) + len(test) != len(self.sentences):
             raise ShapeError(
                 f"Tuning has {len(self.sentences)} sentences; it got {len(train)} pictures to "
@@ -124,7 +124,7 @@ class Tuning:
 
         schedule = Schedule(steps, self.lr, warmup=max(1, steps // 20), half=self.half)
         path = None if self.folder is None else self.folder / self._file(pixels)
-        fit(model, loss, schedule, path, every=100, report=self.report)
+        fit(model, loss, schedule, path, every=max(1, steps // 8), report=self.report)
         return model.eval()
 
     def _file(self, pixels: Images) -> str:

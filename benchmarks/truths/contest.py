@@ -1,0 +1,169 @@
+"""One table for all methods: the same pictures, the same sentences, the same measures.
+
+Every number is a mean over pairs with a bootstrap interval, beside the same number for a
+random map. A measure never sees which method made the map.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.table import Row, quick
+from legenda.agreement import explainer, units
+from legenda.core.evidence import Attribution
+from legenda.core.interval import bootstrap
+from legenda.core.target import Similarity
+from legenda.core.units import Units
+from legenda.explain.random import Random
+from legenda.models.dual import Dual
+from legenda.score.compare import difference
+from legenda.score.drop import ConfidenceDrop, ConfidenceIncrease
+from legenda.score.insertion_deletion import Deletion, Insertion
+from legenda.score.localisation import NamedFirst, Pointing, ceiling
+from legenda.score.overlap import BestIoU, IoU
+
+LOCAL = ("pointing", "pointing-dilated", "named-first", "iou", "best-iou")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Pictures with several objects, and for each a phrase that names one of them."""
+
+    dual: Dual
+    x: Tensor
+    texts: list[str]
+    masks: Tensor
+    """Every object of every picture, b o h w; empty where there is none."""
+    named: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """The named object's pixels, b h w."""
+        return self.masks[torch.arange(len(self.x)), self.named]
+
+    @property
+    def target(self) -> Similarity:
+        return self.dual.similar_to_text(self.texts)
+
+    @property
+    def units(self) -> Units:
+        return units(self.dual.image, self.x)
+
+
+def methods(dual: Dual, attends: bool = True) -> dict[str, Any]:
+    """Every image method under its own name, with the settings of the table."""
+    reference = dual.reference
+    moments = reference and reference.at("image", dual.image.ref.rpartition("@")[2])
+    few = quick()
+
+    def make(name: str, **settings: Any) -> Any:
+        return explainer(name, moments, **settings)
+
+    found = {
+        "m2ib": make("m2ib"),
+        "m2ib, per entry": make("m2ib", per="entry", beta=3.0),
+        "m2ib, adaptive": make("m2ib", adaptive=True),
+        "m2ib, published settings": make("m2ib_published"),
+        "nib": make("nib"),
+        "saliency": make("saliency"),
+        "gradient × input": make("gradient_times_input"),
+        "smooth grad": make("smooth_grad", draws=5 if few else 25),
+        "integrated gradients": make("integrated_gradients", steps=8 if few else 32),
+        "grad-cam": make("grad_cam"),
+        "rise": make("rise", masks=50 if few else 500),
+        "kernel shap": make("kernel_shap", samples=64 if few else 256),
+        "occlusion 1×1": make("occlusion", window=1),
+        "occlusion 3×3": make("occlusion", window=3),
+        "edge map": make("edge_map"),
+        "centre": make("centre_gaussian"),
+        "random": Random(),
+    }
+    if attends:
+        found["attention rollout"] = make("attention_rollout")
+        found["chefer"] = make("chefer")
+    return found
+
+
+def maps_of(cases: Cases, made: dict[str, Any], say: Say) -> dict[str, Attribution]:
+    """One attribution per method, and how long each took."""
+    found = {}
+    for name, method in made.items():
+        began = time.perf_counter()
+        found[name] = method(cases.units, cases.x, cases.target)
+        say(f"{name}: {time.perf_counter() - began:.1f} s for {len(cases.x)} pictures")
+    found["ceiling (true coverage)"] = ceiling(cases.x, cases.mask, found["random"].grid or (1, 1))
+    return found
+
+
+def measures(cases: Cases, reach: float) -> dict[str, Any]:
+    """The columns of the table."""
+    return {
+        "pointing": Pointing(cases.mask),
+        "pointing-dilated": Pointing(cases.mask, reach=reach),
+        "named-first": NamedFirst(cases.masks, cases.named),
+        "iou": IoU(cases.mask),
+        "best-iou": BestIoU(cases.mask),
+        "deletion": Deletion(steps=6 if quick() else 12),
+        "insertion": Insertion(steps=6 if quick() else 12),
+        "drop": ConfidenceDrop(),
+        "increase": ConfidenceIncrease(),
+    }
+
+
+def contest(cases: Cases, reach: float, say: Say, goals: dict[str, float], attends: bool = True) -> tuple[list[Row], dict[str, Attribution]]:  # fmt: skip # noqa: E501
+    """All rows, the headline ones first: who wins, and whether m2ib beats the controls."""
+    maps = maps_of(cases, methods(cases.dual, attends), say)
+    columns = measures(cases, reach)
+    values = {
+        column: {
+            name: measure.each(cases.units, cases.x, cases.target, found).detach().float().cpu()
+            for name, found in maps.items()
+        }
+        for column, measure in columns.items()
+    }
+    rows = heads(values, columns, goals)
+    for column, measure in columns.items():
+        control = float(values[column]["random"].mean())
+        for name, each in values[column].items():
+            mean = float(each.mean())
+            rows.append(
+                Row(f"{column}: {name}", mean, measure.unit, "", None, len(each), bootstrap(each), control)
+            )
+    return rows, maps
+
+
+def heads(values: dict[str, dict[str, Tensor]], columns: dict[str, Any], goals: dict[str, float]) -> list[Row]:  # fmt: skip # noqa: E501
+    """Strict pointing of m2ib first; then its lead over controls; then the winner per column."""
+    rows = []
+    for column, goal in goals.items():
+        each = values[column]["m2ib"]
+        mean, control = float(each.mean()), float(values[column]["random"].mean())
+        rows.append(
+            Row(f"m2ib, {column}", mean, "share", f"aim: ≥{goal:g}", mean >= goal, len(each), bootstrap(each), control)
+        )
+    for column in LOCAL:
+        for rival in ("random", "centre"):
+            lead = difference(values[column]["m2ib"], values[column][rival])
+            rows.append(
+                Row(f"m2ib − {rival}, {column}", lead.value, "share", "M2IB beats random and centre on every localisation row", lead.interval[0] > 0, lead.n, lead.interval)
+            )
+    for column, measure in columns.items():
+        means = {
+            name: float(v.mean()) for name, v in values[column].items() if not name.startswith("ceiling")
+        }
+        best = max(means, key=lambda m: means[m] * (1 if measure.higher_is_better else -1))
+        order = sorted(means, key=lambda m: -means[m] if measure.higher_is_better else means[m])
+        place = order.index("m2ib") + 1
+        goal, ok = ("first in mIoU", place == 1) if column == "best-iou" else ("", None)
+        rows.append(Row(f"place of m2ib in {column} (first: {best}, {means[best]:.3f})", place, f"of {len(means)}", goal, ok))
+    return rows
+
+
+def shifted(target: Similarity, by: int = 1) -> Similarity:
+    """The same pictures with each other's sentences."""
+    return replace(target, embedding=target.embedding.roll(by, 0))

@@ -1,0 +1,120 @@
+"""M2IB and its rivals on scenes whose masks are known: `make truth ROW=m2ib-scenes`."""
+
+import sys
+
+import torch
+from PIL import Image
+
+from benchmarks.table import Measurement, Row, quick
+from benchmarks.truths.contest import Cases, contest
+from benchmarks.truths.sanity_rows import sanity_rows
+from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
+from legenda.agreement import explainer, units
+from legenda.core.interval import auroc, auroc_interval, wilson
+from legenda.core.target import Contrast, Similarity
+from legenda.models.dual import Dual
+from legenda.models.opening import open_model
+from legenda.score.words import ForeignWordFirst
+from legenda.zoo.scenes import photograph
+from legenda.zoo.scenes.held_out import distinct
+from legenda.zoo.scenes.shipped import TEST_SEEDS
+
+
+def say(line: str) -> None:
+    """Progress, on standard error."""
+    sys.stderr.write(line + "\n")
+
+
+def measure() -> Measurement:
+    """Localisation, faithfulness, sanity, words, the mismatch flag and ROAR+."""
+    dual = open_model("zoo:scenes")
+    assert isinstance(dual, Dual)
+    few = quick()
+    cases = naming_cases(dual, TEST_SEEDS, 12 if few else 200)
+    rows, maps = contest(cases, 8, say, {"pointing": 0.95})
+    rows += sanity_rows(cases, say, 6 if few else 60)
+    rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 18 if few else 300))
+    rows += mismatch_rows(dual, 64 if few else 512)
+    rows += roar_rows(dual, say)
+    return Measurement("m2ib-scenes", rows, [TEST_SEEDS])
+
+
+def pixels(dual: Dual, scenes: list) -> torch.Tensor:
+    return dual.pixels([Image.fromarray(photograph(s)) for s in scenes])
+
+
+def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
+    """Does the word that differs from the foil rank first? Explained two ways."""
+    here, there = pixels(dual, [c.scene for c in cases]), pixels(dual, [c.other for c in cases])
+    texts = [c.caption for c in cases]
+    ids, foreign = dual.ids(texts), None
+    foreign = torch.zeros(ids.shape, dtype=torch.bool)
+    for i, case in enumerate(cases):
+        for word in dual.words.words(case.caption):
+            if word.text == case.word:
+                foreign[i, list(word.positions)] = True
+    own, other = dual.embed_images(here), dual.embed_images(there)
+    reference = dual.reference
+    moments = reference and reference.at("text", dual.text.ref.rpartition("@")[2])
+    opened = units(dual.text, ids)
+    targets = {
+        "against the foil's picture": Contrast(Similarity("here", own), Similarity("there", other)),
+        "similarity alone": Similarity("here", own),
+    }
+    measured, rows = ForeignWordFirst(foreign), []
+    for way, target in targets.items():
+        for name, method in text_methods(moments).items():
+            found = method(opened, ids, target)
+            each = measured.each(opened, ids, target, found)
+            right = round(float(each.sum()))
+            chance = float(measured.chance(found).mean())
+            goal = "the word that differs from a foil caption ranks first"
+            rows.append(
+                Row(f"foreign word first, {way}: {name}", float(each.mean()), "share", goal if name == "m2ib" else "", None, len(each), wilson(right, len(each)), chance)
+            )
+    return rows
+
+
+def text_methods(moments) -> dict:
+    """The methods that explain words."""
+    names = ("m2ib", "nib", "saliency", "gradient_times_input", "integrated_gradients",
+             "grad_cam", "occlusion", "chefer", "kernel_shap", "rise", "random")  # fmt: skip
+    found = {}
+    for name in names:
+        at = {"at": "site"} if name in {"saliency", "integrated_gradients", "occlusion", "kernel_shap", "rise"} else {}  # noqa: E501
+        few = {"masks": 50 if quick() else 200} if name == "rise" else {}
+        found[name] = explainer(name, moments, **at, **few)
+    return found
+
+
+def mismatch_rows(dual: Dual, count: int) -> list[Row]:
+    """AUROC of the flag on matched against swapped captions, whole captions and phrases."""
+    assert dual.reference is not None
+    scenes = list(distinct(TEST_SEEDS + 200_000, count))
+    image, rows = dual.embed_images(pixels(dual, scenes)), []
+    for kind, texts in (
+        ("whole captions", [s.caption() for s in scenes]),
+        ("phrases of one object", [s.things[0].phrase() for s in scenes]),
+    ):
+        text = dual.embed_text(texts)
+        matched = dual.reference.standing(image, text)
+        swapped = dual.reference.standing(image, text.roll(1, 0))
+        wrong = torch.tensor(
+            [texts[i - 1] not in {t.phrase() for t in scenes[i].things} for i in range(count)]
+        )
+        area, between = auroc(matched, swapped[wrong]), auroc_interval(matched, swapped[wrong])
+        rows.append(
+            Row(f"mismatch flag, {kind}", area, "AUROC", "aim ≥0.9", area >= 0.9, count, between, 0.5)
+        )
+        limit = dual.reference.threshold
+        for name, values in (("matched flagged", matched), ("swapped flagged", swapped[wrong])):
+            share = int((values <= limit).sum())
+            rows.append(Row(f"{name}, {kind}", share / len(values), "share", "", None, len(values), wilson(share, len(values))))  # fmt: skip # noqa: E501
+    return rows
+
+
+def roar_rows(dual: Dual, say) -> list[Row]:
+    """ROAR+ by real fine-tuning; see `roar_rows.py`."""
+    from benchmarks.truths.roar_rows import measured
+
+    return measured(dual, say)

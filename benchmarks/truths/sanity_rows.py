@@ -1,0 +1,71 @@
+"""Sanity rows: does a map depend on the weights, on the sentence, and on nothing else?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.table import Row
+from benchmarks.truths.contest import Cases, methods, shifted
+from legenda.core.interval import bootstrap
+from legenda.core.target import Similarity
+from legenda.explain.random import Random
+from legenda.score.cascade import CascadingRandomisation
+from legenda.score.sanity import CaptionSwap, Gibberish, SeedStability, nonsense
+
+CASCADED = ("m2ib", "nib", "saliency", "grad-cam", "integrated gradients", "edge map")
+LIMIT = 0.5
+"""A map that still correlates so much with a randomised model's ignores the model."""
+
+
+def sanity_rows(cases: Cases, say: Callable[[str], None], count: int) -> list[Row]:
+    """Caption swap, gibberish, seed stability for all methods; the cascade for some."""
+    some = Cases(cases.dual, cases.x[:count], cases.texts[:count], cases.masks[:count], cases.named[:count])
+    target = some.target
+    swapped = shifted(target)
+    gibberish = Similarity("nonsense", some.dual.embed_text(nonsense(count)))
+    rows: list[Row] = []
+    made = methods(some.dual)
+    for name, method in made.items():
+        if name in {"kernel shap", "rise", "m2ib, published settings"}:
+            continue  # they take minutes; their maps are in the main table
+        found = method(some.units, some.x, target)
+        blank = Random(seed=7)(some.units, some.x, target)
+        for label, measure in (
+            ("caption swap", CaptionSwap(method, swapped)),
+            ("gibberish caption", Gibberish(method, gibberish)),
+        ):
+            each = measure.each(some.units, some.x, target, found)
+            control = float(measure.each(some.units, some.x, target, blank).mean())
+            ok = float(each.mean()) < LIMIT if name == "m2ib" else None
+            rows.append(row(f"{label}: {name}", each, control, "maps must change with the caption", ok))
+        if hasattr(method, "seed"):
+            stable = SeedStability(method)
+            each = stable.each(some.units, some.x, target, found)
+            control = float(stable.each(some.units, some.x, target, blank).mean())
+            ok = float(each.mean()) > 0.8 if name == "m2ib" else None
+            rows.append(row(f"seed stability: {name}", each, control, "the same map for another seed", ok))
+    few = Cases(some.dual, some.x[:16], some.texts[:16], some.masks[:16], some.named[:16])
+    for name in CASCADED:
+        rows += cascade(few, name, made[name])
+        say(f"cascade: {name}")
+    return rows
+
+
+def cascade(cases: Cases, name: str, method: Any) -> list[Row]:
+    """Likeness to the map of ever more randomised weights, from the output down."""
+    measure = CascadingRandomisation(method)
+    target = cases.target
+    found = method(cases.units, cases.x, target)
+    each = measure.each(cases.units, cases.x, target, found)
+    blank = Random(seed=7)(cases.units, cases.x, target)
+    control = float(measure.each(cases.units, cases.x, target, blank).mean())
+    ok = float(each.mean()) < LIMIT if name == "m2ib" else None
+    return [row(f"cascading weight randomisation: {name}", each, control, "maps must change with the weights", ok)]
+
+
+def row(name: str, each: Tensor, control: float, goal: str, ok: bool | None) -> Row:
+    """A correlation with its interval."""
+    each = torch.nan_to_num(each.detach().float())
+    return Row(name, float(each.mean()), "correlation", goal, ok, len(each), bootstrap(each), control)

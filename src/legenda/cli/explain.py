@@ -1,0 +1,222 @@
+"""`legenda explain MODEL IMAGE [TEXT]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from legenda.cli.output import Progress, progress, say, show, tell, writable, write
+from legenda.cli.results import Plain, Results, key
+from legenda.cli.settings import Set, settings_of
+from legenda.errors import LegendaError
+
+FEW = 200
+"""At most so many pairs go on the page; all are in `results.jsonl`."""
+CHUNK = 16
+
+
+def explain(
+    model: str,
+    image: str,
+    text: str | None = None,
+    /,
+    *,
+    method: str = "m2ib",
+    site: str | None = None,
+    beta: float | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    set_: Set = None,
+    device: str = "cpu",
+    out: Path = Path("legenda-explain"),
+    json: Annotated[bool, Parameter(negative="")] = False,
+    score: bool = True,
+    shared_scale: Annotated[bool, Parameter(negative="")] = False,
+    open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
+) -> int:
+    """Explain why pictures and sentences agree: which patches and words carry it.
+
+    Run it again and only what is missing is done. Of a list, a pair that cannot be read is
+    reported with its line; the others go on, and the exit code is 2.
+
+    Parameters
+    ----------
+    model
+        A reference: zoo:NAME, hf:ORG/NAME[@REVISION], a folder, or package.module:factory.
+    image
+        A picture, a folder of pictures, or a .csv, .tsv or .jsonl file of pairs.
+    text
+        The sentence; a file of pairs brings its own.
+    method
+        How to explain; `legenda models` lists them.
+    site
+        Where the towers are opened, such as image=9,text=9, or 9 for both.
+    beta
+        Price of a nat; higher leaves less.
+    steps
+        Gradient steps; more settle the map further.
+    seed
+        Of the noise.
+    set_
+        Another setting of the method, NAME=VALUE; may be given again.
+    device
+        Such as cpu or cuda:0.
+    out
+        A folder for page, pictures and results.jsonl; or a name ending in .html, for the page.
+    json
+        Results on stdout, one JSON line per pair.
+    score
+        Score each map beside random ones; takes longer.
+    shared_scale
+        One colour scale for all maps, so that they can be compared.
+    open_
+        Show the page in a browser.
+    """
+    from legenda.corpus.pairs import pairs_of
+
+    alone = out.suffix.lower() in {".html", ".htm"}
+    writable(out, folder=not alone)
+    settings = settings_of(set_, beta=beta, steps=steps, seed=seed)
+    pairs = pairs_of(image, text)
+    job = Job.opened(model, method, site, device, score, settings)
+    results = Results(out) if alone else Results.at(out)
+    try:
+        with progress("opening") as step:
+            refused = job.run(pairs, results, step, json=json, keep=not alone)
+        if not job.shown:
+            return 2
+        html = job.page(refused, shared_scale)
+        page = write(out, html) if alone else results.page(html)
+    finally:
+        results.tidy()
+    if not json:
+        for pair, _ in job.shown[:3]:
+            show(_card(pair))
+    say(f"{page}")
+    if open_:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+    return 2 if refused else 0
+
+
+def _card(pair: Plain) -> Any:
+    from legenda.show.terminal import card
+
+    return card(pair)
+
+
+@dataclass
+class Job:
+    """Pairs to be explained by one model in one manner."""
+
+    dual: Any
+    method: str
+    score: bool
+    settings: dict[str, Any]
+    shown: list[Any]
+    count: int = 0
+
+    @classmethod
+    def opened(
+        cls, model: str, method: str, site: str | None, device: str, score: bool, settings: Plain
+    ) -> "Job":
+        """Refuse a bad method or setting before the model is opened, and a bad model next."""
+        from legenda.agreement import explainer, opened
+
+        explainer(method, None, **settings)
+        return cls(opened(model, site, device), method, score, settings, [])
+
+    def run(
+        self, pairs: list[Any], results: Results, step: Progress, *, json: bool, keep: bool
+    ) -> list[str]:
+        """Explain what is not done yet; returns what could not be, each with its reason."""
+        refused: list[str] = []
+        fresh = []
+        for pair in pairs:
+            try:
+                self._checked(pair)
+                fresh.append((pair, key(pair.image, pair.text, self.identity())))
+            except LegendaError as error:
+                if len(pairs) == 1:
+                    raise
+                refused.append(_at(pair, error))
+                say(f"legenda: {refused[-1]}")
+                if json:
+                    tell({"error": refused[-1], "source": str(pair.image), "line": pair.line})
+        self._refer([pair for pair, _ in fresh], len(pairs))
+        count = 0
+        for start in range(0, len(fresh), CHUNK):
+            for pair, name in self._chunk(fresh[start : start + CHUNK], results, keep):
+                count += 1
+                step("explained", count, len(fresh))
+                if json:
+                    tell({"key": name, **pair})
+        return refused
+
+    def identity(self) -> Plain:
+        """What a result depends on beside picture and sentence."""
+        from legenda import __version__
+
+        at = [self.dual.image.ref, self.dual.text.ref]
+        said = {"version": __version__, "model": self.dual.ref, "at": at, "method": self.method}
+        return {**said, "score": self.score, **self.settings}
+
+    def page(self, refused: list[str], shared: bool) -> str:
+        """The page over what was explained, now or earlier."""
+        from legenda.show.page import page
+
+        title = "Why they agree"
+        if self.count > FEW:
+            title += f": the first {FEW} of {self.count} pairs"
+        return page(self.shown, title, shared=shared, refused=refused)
+
+    def _checked(self, pair: Any) -> None:
+        """Refuse a sentence or picture that cannot be read."""
+        from legenda.corpus.images import open_image
+
+        self.dual.ids([pair.text])
+        self.dual.preprocess.frame(open_image(pair.image).size)
+
+    def _refer(self, pairs: list[Any], count: int) -> None:
+        """Find the reference once for all pairs."""
+        from dataclasses import replace
+
+        from legenda.agreement import FEWEST, reference_for
+        from legenda.corpus.images import open_image
+
+        some = pairs[:256] if count >= FEWEST and self.dual.reference is None else pairs[:1]
+        if some:
+            pictures = [open_image(pair.image) for pair in some]
+            found = reference_for(self.dual, pictures, [pair.text for pair in some])
+            self.dual = replace(self.dual, reference=found)
+
+    def _chunk(self, chunk: list[Any], results: Results, keep: bool):  # noqa: ANN202
+        """Explain a few pairs at once; those that are done already are read."""
+        from legenda.agreement import explanations
+        from legenda.corpus.images import open_image
+        from legenda.show.overlay import overlay
+        from legenda.show.page import Shown
+        from legenda.show.view import plain
+
+        todo = [(pair, name) for pair, name in chunk if name not in results.done]
+        made = explanations(
+            self.dual, [str(p.image) for p, _ in todo], [p.text for p, _ in todo], self.method,
+            score=self.score, **self.settings,
+        )  # fmt: skip
+        for pair, name in chunk:
+            if name in results.done:
+                said = results.done[name]
+            else:
+                agreement = next(made)
+                said = plain(agreement)
+                said = results.add(name, said, overlay(agreement)) if keep else said
+            self.count += 1
+            if len(self.shown) < FEW:
+                self.shown.append(Shown(said, open_image(pair.image)))
+            yield said, name
+
+
+def _at(pair: Any, error: LegendaError) -> str:
+    return f"line {pair.line}: {error}" if pair.line else str(error)

@@ -1,0 +1,116 @@
+"""`legenda models [MODEL]`."""
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from legenda.cli.output import show, tell
+
+GRAMMAR = {
+    "zoo:NAME": "a model that ships with legenda",
+    "hf:ORG/NAME[@REVISION]": "Hugging Face layout, from the hub or its local cache",
+    "FOLDER": "Hugging Face layout on disk",
+    "package.module:factory": "any nn.Module, opened at a dotted site",
+}
+
+
+def models(
+    model: str | None = None,
+    /,
+    *,
+    sites: Annotated[bool, Parameter(negative="")] = False,
+    device: str = "cpu",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """List what can be opened; or say what one model is, and where it can be opened.
+
+    Parameters
+    ----------
+    model
+        A reference; without it, everything that can be opened.
+    sites
+        List every site of the model.
+    device
+        Such as cpu or cuda:0.
+    json
+        One JSON object on stdout.
+    """
+    said = about(model, sites, device) if model else listed()
+    if json:
+        tell(said)
+    else:
+        show(_table(said))
+    return 0
+
+
+def listed() -> dict[str, Any]:
+    """What can be opened, and by which methods it can be explained."""
+    from legenda.catalog import names
+    from legenda.cli.zoo import summary
+    from legenda.models.hub import DUAL, ENCODERS
+
+    return {
+        "zoo": {f"zoo:{name}": summary(name) for name in names("zoo")},
+        "references": GRAMMAR,
+        "dual encoders": list(DUAL),
+        "vision encoders": list(ENCODERS),
+        "methods": names("explain"),
+        "scores": names("score"),
+    }
+
+
+def about(model: str, sites: bool, device: str) -> dict[str, Any]:
+    """What one model is."""
+    from legenda.models.opening import open_model
+
+    opened: Any = open_model(model, device=device)
+    towers = [getattr(opened, name, None) for name in ("image", "text")]
+    found = {"name": opened.name, "ref": opened.ref, **getattr(opened, "about", {})}
+    for name, tower in zip(("image", "text"), towers, strict=True):
+        if tower is not None:
+            found[f"{name} tower"] = _tower(tower)
+    if getattr(opened, "preprocess", None) is not None:
+        h, w = opened.preprocess.size
+        found["pictures"] = f"{w} × {h} pixels, {opened.preprocess.resize}"
+    if getattr(opened, "words", None) is not None:
+        found["sentences"] = f"at most {opened.words.length} tokens"
+    known = getattr(opened, "reference", None)
+    found["reference"] = known.source if known else "none of its own: surveyed when needed"
+    if sites:
+        found["all sites"] = every_site(opened)
+    return found
+
+
+def every_site(opened: Any) -> list[str]:
+    """Every site that a model can be opened at."""
+    towers = {n: getattr(opened, n, None) for n in ("image", "text")}
+    found = [
+        f"{name}={block}"
+        for name, tower in towers.items()
+        for block in range(getattr(tower, "depth", 0))
+    ]
+    module = getattr(opened, "module", None)
+    return found or [name for name, _ in module.named_modules() if name] if module else found
+
+
+def _tower(tower: Any) -> str:
+    depth, grid = getattr(tower, "depth", None), tower.grid
+    said = f"open at {tower.ref.rpartition('@')[2]}"
+    said += f" of blocks 0 … {depth - 1}" if depth else ""
+    return said + (f", {grid[0]} × {grid[1]} patches" if grid else "")
+
+
+def _table(said: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in said.items():
+        if isinstance(value, dict):
+            table.add_row(name, "")
+            for inner, words in value.items():
+                table.add_row(f"  {inner}", str(words))
+        else:
+            table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
+    return table

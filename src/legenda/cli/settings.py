@@ -1,0 +1,47 @@
+"""Settings of a method as they are typed."""
+
+import ast
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from legenda.errors import BadInput
+
+Set = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+
+
+def settings_of(given: list[str] | None, **named: Any) -> dict[str, Any]:
+    """Options with a name of their own, and what `--set NAME=VALUE` adds."""
+    found = {name: value for name, value in named.items() if value is not None}
+    for one in given or []:
+        name, equals, value = one.partition("=")
+        if not equals or not name.isidentifier():
+            raise BadInput(f"--set needs NAME=VALUE, such as draws=4; it got {one!r}.")
+        found[name] = _read(value)
+    return found
+
+
+def numbers(given: str | None, option: str, kind: type = float) -> list[Any]:
+    """`0.3,1,3` as numbers."""
+    try:
+        return [kind(part) for part in given.split(",")] if given else [None]
+    except ValueError:
+        raise BadInput(
+            f"{option} needs numbers with commas between, such as 1,2,3; it got {given!r}."
+        ) from None
+
+
+def sites(given: str | None) -> list[str | None]:
+    """`0,1,2`, or `image=0,text=1;image=1`, as single sites."""
+    if not given:
+        return [None]
+    apart = ";" if ";" in given or "=" in given else ","
+    return [part.strip() for part in given.split(apart) if part.strip()]
+
+
+def _read(value: str) -> Any:
+    """A number, True, False, None or a tuple where it reads as one; else the word itself."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

