@@ -29,7 +29,11 @@ def traces(model):
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules]
     modes = [m.training for m in modules]
     weights = [(p.dtype, p.requires_grad, p.grad is None, p._version) for p in net.parameters()]
-    return hooks, modes, weights
+    configs = [repr(m.config) for m in modules if hasattr(m, "config")]
+    attention = [
+        getattr(m.config, "_attn_implementation", 0) for m in modules if hasattr(m, "config")
+    ]
+    return hooks, modes, weights, configs, attention
 
 
 def near(found, wanted):

@@ -25,10 +25,11 @@ def test_every_catalogued_name_has_a_home(name):
 def test_every_method_has_a_title_a_reference_an_axes_line_and_a_test(name):
     module, _, attribute = CATALOG[name].partition(":")
     said = import_module(module).__doc__ or ""
-    assert said.split("\n")[0].endswith("."), "a title"
+    assert said.split("\n")[0].endswith((".", "?")), "a title"
     kind = lookup(*name.split(".", 1))
     about = kind.__doc__ or ""
-    assert "->" in about or "→" in about, f"{attribute} says its axes in its docstring"
+    if not name.startswith("score."):
+        assert "->" in about or "→" in about, f"{attribute} says its axes in its docstring"
     path = Path(*module.split(".")[1:])
     test = ROOT / "tests" / path.parent / f"test_{path.name}.py"
     folder = "".join(p.read_text() for p in (ROOT / "tests" / path.parent).glob("test_*.py"))

@@ -16,6 +16,9 @@ ROOT = Path(__file__).parent.parent.parent
 def copy(tmp_path):
     for folder in ("src/legenda/explain", "src/legenda/score", "tests/explain", "tests/score"):
         (tmp_path / folder).mkdir(parents=True)
+    for package in ("src/legenda", "tests", "tests/explain", "tests/score"):
+        (tmp_path / package / "__init__.py").touch()
+    shutil.copy(ROOT / "tests/toys.py", tmp_path / "tests/toys.py")
     shutil.copy(ROOT / "src/legenda/catalog.py", tmp_path / "src/legenda/catalog.py")
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
     return tmp_path

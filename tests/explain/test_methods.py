@@ -134,7 +134,8 @@ def test_the_settings_are_the_identity(method):
 
 def test_every_catalogued_method_is_in_the_list():
     ours = {type(m) for m in PICTURES} | {InformationBottleneck}
-    assert {catalog.lookup("explain", n) for n in catalog.names("explain")} == ours
+    found = [catalog.lookup("explain", name) for name in catalog.names("explain")]
+    assert {f for f in found if isinstance(f, type)} == ours  # the others are presets
 
 
 def test_it_works_where_gradients_are_switched_off():

@@ -36,7 +36,9 @@ def heat(evidence=MIXED):
 def literal_pointing(reach):
     hits = []
     for plane, mask in zip(heat(), MASKS, strict=True):
-        r, c = divmod(int(plane.flatten().argmax()), 32)
+        # beyond the centres of the outermost patches interpolation repeats itself
+        r, c = divmod(int(plane[3:29, 3:29].flatten().argmax()), 26)
+        r, c = r + 3, c + 3
         near = [((r - i) ** 2 + (c - j) ** 2) ** 0.5 for i, j in mask.nonzero().tolist()]
         hits.append(1.0 if min(near) <= reach else 0.0)
     return hits
@@ -57,7 +59,8 @@ def test_a_constant_map_scores_what_a_blind_throw_would():
     area = MASKS.flatten(1).float().mean(1)
     for value in (0.0, 0.1):
         flat = maps(torch.full((4, 16), value), X)
-        torch.testing.assert_close(each(Pointing(MASKS), flat), area)
+        inner = MASKS[:, 3:29, 3:29].flatten(1).float().mean(1)
+        torch.testing.assert_close(each(Pointing(MASKS), flat), inner)
         torch.testing.assert_close(each(EnergyInside(MASKS), flat), area)
     negative = maps(-noise(4), X)
     torch.testing.assert_close(each(EnergyInside(MASKS), negative), area)
@@ -110,14 +113,14 @@ def test_a_cut_at_a_quantile_keeps_that_share():
 
 
 def test_the_best_threshold_agrees_with_its_literal_twin():
-    cuts = [i / 10 for i in range(1, 10)]
+    cuts = [i / 5 for i in range(1, 5)]
     table = [[literal_iou(p, m, c) for c in cuts] for p, m in zip(heat(), MASKS, strict=True)]
-    means = [sum(row[k] for row in table) / 4 for k in range(9)]
+    means = [sum(row[k] for row in table) / 4 for k in range(4)]
     best = means.index(max(means))
     want = torch.tensor([row[best] for row in table])
-    torch.testing.assert_close(each(BestIoU(MASKS, 9)), want)
+    torch.testing.assert_close(each(BestIoU(MASKS, 4)), want)
     want = torch.tensor([max(row) for row in table])
-    torch.testing.assert_close(each(BestIoU(MASKS, 9, per="image")), want)
+    torch.testing.assert_close(each(BestIoU(MASKS, 4, per="image")), want)
 
 
 def test_the_best_threshold_is_never_worse_than_a_fixed_one():

@@ -116,16 +116,16 @@ def network() -> ModuleModel:
 
 @dataclass(frozen=True)
 class Activity:
-    """Explains by how strong the acts are, times the target: it knows the model."""
+    """Explains by acts times gradient: it knows the model and the target."""
 
     jitter: float = 0.0
 
     def __call__(self, units, x, target) -> Attribution:
-        with torch.no_grad():
-            run = units.model.run(x)
-            scores = run.acts @ torch.cat([run.acts[:, 0], target(run)[:, None]], 1)[:, :6, None]
-            scores = scores[..., 0] + self.jitter * noise(len(x), 16, 9)
-        return maps(scores, x)
+        acts = units.model.acts(x).detach().requires_grad_()
+        run = units.model.run(x, edit=lambda _: acts)
+        (slope,) = torch.autograd.grad(target(run).sum(), [acts])
+        scores = (slope * acts).sum(-1).detach()
+        return maps(scores + self.jitter * noise(len(x), 16, 9), x)
 
 
 @dataclass(frozen=True)

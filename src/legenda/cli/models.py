@@ -39,7 +39,7 @@ def models(
     if json:
         tell(said)
     else:
-        show(_table(said))
+        show(table_of(said))
     return 0
 
 
@@ -100,7 +100,8 @@ def _tower(tower: Any) -> str:
     return said + (f", {grid[0]} × {grid[1]} patches" if grid else "")
 
 
-def _table(said: dict[str, Any]) -> Any:
+def table_of(said: dict[str, Any]) -> Any:
+    """Names and what is said of them, dicts indented."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)

@@ -155,5 +155,6 @@ def _known(name: str) -> str:
     plain = name.removeprefix("zoo:")
     if plain not in names("zoo"):
         known = ", ".join(names("zoo"))
-        raise BadInput(f"there is no zoo model {name!r}.{near(plain, names('zoo'))} Known: {known}.")
+        hint = near(plain, names("zoo"))
+        raise BadInput(f"there is no zoo model {name!r}.{hint} Known: {known}.")
     return plain

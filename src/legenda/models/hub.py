@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from legenda.corpus.view_box import Preprocess
@@ -28,7 +29,7 @@ ENCODERS = {
     "dinov2": Anatomy("embeddings", "encoder.layer"),
     "dinov2_with_registers": Anatomy("embeddings", "encoder.layer"),
 }
-Site = dict[str, int]
+Site = dict[str, int | str]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _loaded(folder: str | Path, ref: str, load: Callable[[], Any]) -> Any:
             return load()
     except LegendaError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         if ref.startswith("hf:") and offline():
             raise Missing(
                 f"{named} is not in the local Hugging Face cache, and LEGENDA_OFFLINE forbids "
@@ -292,7 +293,7 @@ def _block(site: Site, tower: str, config: Any, name: str) -> int:
     """The block asked for; by default three quarters down, as published for 12 blocks."""
     depth = int(config.num_hidden_layers)
     block = site.get(tower, (3 * depth) // 4)
-    if not 0 <= block < depth:
+    if not isinstance(block, int) or not 0 <= block < depth:
         raise Missing(
             f"{name} has {tower} blocks 0 to {depth - 1}; it got {tower}={block}. "
             "Choose one of them."

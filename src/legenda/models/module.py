@@ -56,7 +56,7 @@ class ModuleModel:
         self.module, self.site = module, site
         self.opened = module_at(module, site)
         self.layout, self.special_positions = Layout(field), special
-        self.pick = output or Layout().tensor
+        self.pick, self.example = output or Layout().tensor, example
         self.name = name or type(module).__name__.lower()
         self.ref = ref or f"{self.name}@{site}"
         self.grid: tuple[int, int] | None = None
@@ -67,6 +67,14 @@ class ModuleModel:
 
     def parameters(self) -> list[nn.Parameter]:
         return list(self.module.parameters())
+
+    def at(self, site: str | int) -> "ModuleModel":
+        """The same module, opened at another site; its grid is found at the first run."""
+        return ModuleModel(
+            self.module, str(site), special=self.special_positions, field=self.layout.field,
+            output=self.pick, name=self.name, ref=f"{self.ref.rpartition('@')[0]}@{site}",
+            example=self.example,
+        )  # fmt: skip
 
     def acts(self, x: Tensor) -> Acts:
         return self.layout.read(output_of(self.opened, lambda: self.module(x)))

@@ -55,13 +55,14 @@ def blocks(site: str | None) -> Site:
         tower, equals, block = part.partition("=")
         if not equals:
             tower, block = "both", tower
-        if tower.strip() not in ("image", "text", "both") or not block.strip().isdigit():
+        block = block.strip()
+        if tower.strip() not in ("image", "text", "both") or not block or block[0] in "-+":
             raise BadInput(
                 f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
                 "Blocks count from 0."
             )
         for name in ("image", "text") if tower.strip() == "both" else (tower.strip(),):
-            found[name] = int(block)
+            found[name] = int(block) if block.isdigit() else block
     return found
 
 

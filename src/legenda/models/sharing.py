@@ -6,16 +6,21 @@ from typing import Any
 from torch import nn
 
 
-def sharing_copy(module: nn.Module) -> nn.Module:
-    """A copy of the structure of a module; weights and buffers are the same tensors."""
+def sharing_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Module:
+    """A copy of the structure of a module; weights and buffers are the same tensors.
+
+    Configurations are copied deeply, each once (`memo`): they hold one another, and a new
+    setting of the copy must not reach the original.
+    """
+    memo = {} if memo is None else memo
     twin = copy.copy(module)
     twin.__dict__["_modules"] = {
-        name: None if child is None else sharing_copy(child)
+        name: None if child is None else sharing_copy(child, memo)
         for name, child in module._modules.items()
     }
     config = module.__dict__.get("config")
     if config is not None and getattr(config, "_attn_implementation", None) == "sdpa":
-        twin.__dict__["config"] = copy.copy(config)
+        twin.__dict__["config"] = copy.deepcopy(config, memo)
         twin.__dict__["config"]._attn_implementation = "eager"
     return twin
 

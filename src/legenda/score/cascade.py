@@ -32,7 +32,7 @@ from legenda.core.explanation import Explainer, Explanation, Score
 from legenda.core.target import Target
 from legenda.core.units import Units
 from legenda.errors import Missing, Unsupported, near
-from legenda.score.inputs import attribution_in, pooled, random_like
+from legenda.score.inputs import STREAMS, attribution_in, pooled, random_like
 from legenda.score.likeness import By, likeness
 
 
@@ -132,7 +132,8 @@ def submodule(network: nn.Module, name: str) -> nn.Module:
 
 def redraw(part: nn.Module, seed: int) -> None:
     """Draw the weights of a module anew, in place, keeping each tensor's mean and spread."""
-    lot = torch.Generator().manual_seed(seed)
+    # a stream that no initialisation uses: the same numbers as before would be no redrawing
+    lot = torch.Generator().manual_seed((STREAMS * (seed + 1)) % 2**63)
     with torch.no_grad():
         for weight in part.parameters():
             fresh = torch.randn(weight.shape, generator=lot).to(weight)

@@ -2,7 +2,8 @@
 
 Maps are interpolated to the size of the masks; from there on everything is in their pixels.
 Where the peak is shared, each of the tied pixels counts for its share, so that a constant map
-scores what a blind throw would.
+scores what a blind throw would. The peak is sought between the centres of the outermost
+patches: beyond them interpolation only repeats the border.
 
 References
 ----------
@@ -61,8 +62,9 @@ class Pointing:
     ) -> Float[Tensor, " b"]:
         """The share of each map's peak that lies in its mask."""
         maps = drawn_over(self.name, x, evidence, self.masks)
-        peak = peaks(maps.flatten(1)).float()
-        hit = dilated(self.masks, self.reach).to(maps.device).flatten(1)
+        down, across = between_centres(maps, needs_grid(self.name, evidence))
+        peak = peaks(maps[:, down, across].flatten(1)).float()
+        hit = dilated(self.masks, self.reach)[:, down, across].to(maps.device).flatten(1)
         return (peak * hit).sum(1) / peak.sum(1)
 
 
@@ -158,6 +160,13 @@ def peaks(values: Float[Tensor, "b n"]) -> Bool[Tensor, "b n"]:
     """Where a row is at its maximum, to within a millionth of it (interpolation rounds)."""
     top = values.amax(1, keepdim=True)
     return values >= top - 1e-6 * top.abs()
+
+
+def between_centres(maps: Tensor, grid: tuple[int, int]) -> tuple[slice, slice]:
+    """The pixels between the centres of the outermost patches: beyond, the map repeats itself."""
+    edges = [int((size / cells - 1) / 2) for size, cells in zip(maps.shape[1:], grid, strict=True)]
+    height, width = maps.shape[1:]
+    return slice(edges[0], height - edges[0]), slice(edges[1], width - edges[1])
 
 
 def dilated(masks: Bool[Tensor, "b h w"], reach: float) -> Bool[Tensor, "b h w"]:

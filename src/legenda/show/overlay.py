@@ -193,4 +193,3 @@ def wrapped(text: str, font: Any, width: float) -> list[str]:
         else:
             lines[-1] = longer
     return lines
-

@@ -120,9 +120,7 @@ def method(said: str) -> tuple[str, Plain]:
     for word in call.keywords:
         if word.arg and isinstance(word.value, ast.Constant | ast.UnaryOp | ast.Tuple):
             given[word.arg] = ast.literal_eval(word.value)
-    return name, {
-        k: v for k, v in given.items() if k in OPTIONS or k not in usual or usual[k] != v
-    }
+    return name, {k: v for k, v in given.items() if k in OPTIONS or k not in usual or usual[k] != v}
 
 
 def _catalogued(title: str) -> tuple[str, Plain]:

@@ -84,9 +84,9 @@ def verdict(score: Plain) -> str:
     if not all(isinstance(v, float | int) for v in (low, high, least, most)):
         return "not comparable"
     if low <= most and least <= high:
-        return "no better than random maps"
-    above = least > high
-    return "better than random maps" if above == score["higher_is_better"] else "worse than random maps"
+        return "no better than random maps on average"
+    better = (least > high) == score["higher_is_better"]
+    return f"{'better' if better else 'worse'} than random maps on average"
 
 
 def between(ends: list[float | None] | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def test_listing_reads_each_source_and_leaves_writing_out(tmp_path: Path) -> Non
         put(f"openclipart/{name}.png")
         (tmp_path / "openclipart-names" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"openclipart-names/{name}.svg").write_text(svg, "utf-8")
-    assert [(p.picture, p.caption) for p in listed(tmp_path)] == [
+    assert [(p.picture, p.caption) for p in listed(tmp_path, {"small", "truck"})] == [
         ("emoji/1f436.webp", "dog face. dog, pet"),
         ("openclipart/transportation/truck.png", "small truck. truck"),
         ("tuxpaint/animals/cat.png", "A striped cat"),
@@ -134,8 +135,18 @@ def test_listing_reads_each_source_and_leaves_writing_out(tmp_path: Path) -> Non
 
 def test_absent_pairs_are_missing(tmp_path: Path) -> None:
     with pytest.raises(Missing) as caught:
-        listed(tmp_path)
+        listed(tmp_path, set())
     assert str(caught.value) == (
         f"The pairs of zoo:photos are not in {tmp_path}. Run `legenda zoo train photos` where "
         "npm and apt-get can download, or call fetch_pairs()."
     )
+
+
+def test_only_english_titles_are_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "QUOTAS", quotas(5, 3, 4))
+    made, features = many(300)
+    foreign = [replace(p, english=p.source != "openclipart") for p in made]
+    parts = split(foreign, features)
+    chosen = [parts[i] for i in (*gallery(parts, "test"), *gallery(parts, "validation"))]
+    assert chosen
+    assert all(pair.english for pair in chosen)

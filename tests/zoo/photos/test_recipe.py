@@ -20,7 +20,7 @@ from legenda.zoo.photos.picture import background, plain, varied
 def world() -> tuple[recipe.Data, list[Pair]]:
     torch.manual_seed(0)
     last = Convolution(320, 1280, 1).eval().requires_grad_(False)
-    pairs = [Pair(f"x/{i}.png", f"thing {i}", (), "emoji", i // 2) for i in range(24)]
+    pairs = [Pair(f"x/{i}.png", f"thing {i}", (), "emoji", True, i // 2) for i in range(24)]
     data = recipe.Data(
         torch.randn(24, 3, 9, 320).half(),
         torch.rand(24, 3, 9).half(),
@@ -43,7 +43,7 @@ def test_a_step_is_a_function_of_its_number(world) -> None:
 
 def test_held_out_pairs_are_never_drawn(world) -> None:
     data, pairs = world
-    hidden = [Pair(p.picture, p.title, (), p.source, p.family, "test") for p in pairs[12:]]
+    hidden = [Pair(p.picture, p.title, (), p.source, True, p.family, "test") for p in pairs[12:]]
     poisoned = data.texts.clone()
     poisoned[12:] = math.nan
     spoiled = recipe.Data(data.images, data.cover, poisoned, data.last)

@@ -1,6 +1,6 @@
 """Collages of cut-outs with known masks: where each thing is, nobody has to guess.
 
-Only Tux Paint stamps of held-out families are used, so the model has seen none of them, nor a near
+Only Tux Paint stamps of held-out families are used, so the heads have seen none of them, nor a near
 relative. Each collage is a function of its seed.
 """
 
@@ -42,15 +42,18 @@ class Placed:
     mask: np.ndarray
 
 
-def stamps(cache: Path | None = None) -> list[Stamp]:
-    """The held-out Tux Paint stamps that are real cut-outs: part of their frame is empty."""
+def stamps(cache: Path | None = None, part: str = "test") -> list[Stamp]:
+    """The held-out Tux Paint stamps that are real cut-outs: part of their frame is empty.
+
+    `part` is `test`, or `validation` for choosing settings.
+    """
     folder = home(cache) / "pairs"
     if not (folder / "tuxpaint").is_dir():
         raise Missing(
             f"Collages need the Tux Paint stamps, which are not in {folder}. Run "
             "`legenda zoo train photos` once, or call fetch_pairs(); it needs apt-get."
         )
-    entries = json.loads(HELD_OUT.read_text("utf-8"))["test"]
+    entries = json.loads(HELD_OUT.read_text("utf-8"))[part]
     chosen = [entry for entry in entries if entry["picture"].startswith("tuxpaint/")]
     made = [_stamp(entry["title"], folder / entry["picture"]) for entry in chosen]
     return [stamp for stamp in made if 0.15 < _cover(stamp.picture) < 0.95]

@@ -48,7 +48,6 @@ def image_features(
 
     `network` has an output stride of 16; `store` is where chunks are kept.
     """
-    network = network.to(memory_format=torch.channels_last)
     kept = store / _digest([VERSION, VIEWS, seed, *(pair.picture for pair in pairs)])
     kept.mkdir(parents=True, exist_ok=True)
     chunks = []

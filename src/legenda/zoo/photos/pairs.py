@@ -10,7 +10,7 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
@@ -56,6 +56,7 @@ class Pair:
     title: str
     keywords: tuple[str, ...]
     source: str
+    english: bool = True
     family: int = -1
     split: str = "train"
 
@@ -65,14 +66,17 @@ class Pair:
         return f"{self.title}. {', '.join(self.keywords)}" if self.keywords else self.title
 
 
-def listed(folder: Path) -> list[Pair]:
-    """Every pair that `fetch_pairs` has put below `folder`, in a fixed order, not yet split."""
+def listed(folder: Path, vocabulary: Collection[str]) -> list[Pair]:
+    """Every pair that `fetch_pairs` has put below `folder`, in a fixed order, not yet split.
+
+    `vocabulary` holds the words by which the titles of OpenClipart are known as English.
+    """
     if not (folder / "openclipart-names").is_dir():
         raise Missing(
             f"The pairs of zoo:photos are not in {folder}. Run `legenda zoo train photos` where "
             "npm and apt-get can download, or call fetch_pairs()."
         )
-    pairs = [*_emoji(folder), *_tuxpaint(folder), *_openclipart(folder)]
+    pairs = [*_emoji(folder), *_tuxpaint(folder), *_openclipart(folder, vocabulary)]
     usable = (pair for pair in pairs if _usable(folder / pair.picture))
     return sorted(usable, key=lambda pair: pair.picture)
 
@@ -81,7 +85,8 @@ def split(pairs: Sequence[Pair], features: np.ndarray, seed: int = 0) -> list[Pa
     """Group pairs into families and share the families out, by chance.
 
     Test and validation each take as many families of each source as `QUOTAS` says, among those of
-    at most `LARGEST` pictures; the rest is for training. `features` are `n d`, one row per pair.
+    at most `LARGEST` pictures whose title is English; the rest is for training. `features` are
+    `n d`, one row per pair.
     """
     family = families(pairs, features)
     sizes = Counter(family)
@@ -90,7 +95,7 @@ def split(pairs: Sequence[Pair], features: np.ndarray, seed: int = 0) -> list[Pa
     part: dict[int, str] = {}
     for name, quota in QUOTAS.items():
         for source, count in quota.items():
-            fit = [family[i] for i in order if pairs[i].source == source]
+            fit = [family[i] for i in order if pairs[i].source == source and pairs[i].english]
             free = [f for f in dict.fromkeys(fit) if f not in part and sizes[f] <= LARGEST]
             part |= dict.fromkeys(free[:count], name)
     return [
@@ -106,7 +111,8 @@ def gallery(pairs: Sequence[Pair], part: str, seed: int = 0) -> list[int]:
     seen: set[int] = set()
     for i in order:
         pair = pairs[i]
-        if pair.split == part and pair.family not in seen and pair.caption not in chosen:
+        fits = pair.split == part and pair.english
+        if fits and pair.family not in seen and pair.caption not in chosen:
             seen.add(pair.family)
             chosen[pair.caption] = int(i)
     return sorted(chosen.values())
@@ -126,6 +132,18 @@ def families(pairs: Sequence[Pair], features: np.ndarray) -> list[int]:
         low, high = sorted((find(i), find(j)))
         leader[high] = low
     return [find(i) for i in range(len(pairs))]
+
+
+def is_english(title: str, vocabulary: Collection[str]) -> bool:
+    """Whether MiniLM holds three quarters of the words whole, those of one letter apart.
+
+    Examples
+    --------
+    >>> is_english("a red apple", {"red", "apple"}), is_english("pacco regalo", {"red", "apple"})
+    (True, False)
+    """
+    words = [word for word in re.findall(r"[^\W\d_]+", title.lower()) if len(word) > 1]
+    return bool(words) and sum(word in vocabulary for word in words) >= 0.75 * len(words)
 
 
 def stripped(name: str) -> str:
@@ -192,7 +210,7 @@ def _tuxpaint(folder: Path) -> Iterator[Pair]:
             yield Pair(f"tuxpaint/{name}", lines[0].strip().rstrip("."), (), "tuxpaint")
 
 
-def _openclipart(folder: Path) -> Iterator[Pair]:
+def _openclipart(folder: Path, vocabulary: Collection[str]) -> Iterator[Pair]:
     """Clip art: title and keywords from the drawing's own metadata."""
     root = folder / "openclipart-names"
     for drawing in root.rglob("*.svg"):
@@ -205,7 +223,8 @@ def _openclipart(folder: Path) -> Iterator[Pair]:
         if CATALOGUE.search(title) or len(stripped(title)) < 3:
             title = re.sub(r"[\d_]+", " ", drawing.stem).strip().lower()
         if len(stripped(title)) >= 3 and (keywords or not name.startswith("unsorted")):
-            yield Pair(f"openclipart/{name}", title, keywords, "openclipart")
+            english = is_english(title, vocabulary)
+            yield Pair(f"openclipart/{name}", title, keywords, "openclipart", english)
 
 
 def _metadata(svg: str) -> tuple[str, tuple[str, ...]]:

@@ -130,7 +130,8 @@ def prepare(
     """Download, list and split the pairs, and compute or read their frozen features."""
     fetch(cache, progress)
     folder = fetch_pairs(cache, progress)
-    pairs = listed(folder)
+    words = (home(cache) / "minilm" / "vocab.txt").read_text("utf-8").split("\n")
+    pairs = listed(folder, frozenset(words))
     network = mobilenet(cache)
     store = home(cache) / "features"
     images, cover = frozen.image_features(pairs, folder, store, network, seed, progress)

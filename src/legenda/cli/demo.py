@@ -1,0 +1,104 @@
+"""`legenda demo`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from legenda.cli.output import progress, say, show, tell, writable, write
+
+PHOTO = "chelsea.jpg"
+PHOTO_SAYS = ("a photo of a cat", "a red car")
+SEED, SIDE = 2_000_004, 384
+HONEST = (
+    "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
+    "sentence about the cat can match there, and the warning says so. Run `legenda zoo fetch "
+    "photos` for a model of real pictures."
+)
+
+
+def demo(
+    *,
+    out: Path = Path("legenda-demo.html"),
+    model: str = "zoo:scenes",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Explain a shipped scene and a shipped photograph with sentences; writes one page.
+
+    Parameters
+    ----------
+    out
+        The page, a name ending in .html.
+    model
+        What explains the scene.
+    json
+        Results on stdout, one JSON line per pair.
+    """
+    from legenda.agreement import opened
+    from legenda.show.page import page
+    from legenda.show.view import plain
+
+    writable(out, folder=False)
+    scene, says = scene_of(SEED, SIDE)
+    photos = photos_model()
+    with progress("opening") as step:
+        dual = opened(model)
+        found = explained(dual, scene, says, "a drawn scene", step)
+        other = opened(photos) if photos else dual
+        found += explained(other, photograph(), PHOTO_SAYS, f"{PHOTO}, CC0", step)
+    write(out, page(found, "Why a picture and a sentence agree", notes=[] if photos else [HONEST]))
+    for made in found:
+        if json:
+            tell(plain(made))
+        else:
+            from legenda.show.terminal import card
+
+            show(card(plain(made)))
+    if not photos:
+        say(HONEST)
+    say(f"{out.resolve()}")
+    return 0
+
+
+def scene_of(seed: int, side: int) -> tuple[Any, tuple[str, ...]]:
+    """A scene nobody trained on, with a sentence about all of it, its things, and a wrong one."""
+    from PIL import Image
+
+    from legenda.zoo.scenes.render import photograph
+    from legenda.zoo.scenes.world import COLOURS, KINDS, draw, with_article
+
+    scene = draw(seed)
+    phrases = [thing.phrase(texture=True) for thing in scene.things]
+    absent = next(k for k in KINDS if k not in {t.kind for t in scene.things})
+    colour = next(c for c in COLOURS if c not in {t.colour for t in scene.things})
+    wrong = with_article(f"{colour} {absent}")
+    return Image.fromarray(photograph(scene, side)), (scene.caption(), *phrases[:2], wrong)
+
+
+def photograph() -> Any:
+    """The shipped photograph."""
+    import legenda.zoo
+    from legenda.corpus.images import open_image
+
+    return open_image(Path(legenda.zoo.__file__).parent / "pictures" / PHOTO)
+
+
+def photos_model() -> str | None:
+    """`zoo:photos`, where it is fetched and its heads are there."""
+    from legenda.zoo.photos.fetch import wanted
+    from legenda.zoo.photos.towers import HEADS
+
+    return "zoo:photos" if HEADS.exists() and not wanted() else None
+
+
+def explained(
+    dual: Any, picture: Any, says: tuple[str, ...], source: str, step: Callable[..., None]
+) -> list[Any]:
+    """One picture with several sentences, which share its prefix."""
+    from dataclasses import replace
+
+    from legenda.agreement import explanations
+
+    made = explanations(dual, [picture] * len(says), says, progress=step)
+    return [replace(one, source=source) for one in made]
