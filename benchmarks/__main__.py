@@ -13,6 +13,7 @@ ROWS = {
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",
+        "m2ib-selection": "benchmarks.truths.selection",
         "m2ib-scenes": "benchmarks.truths.m2ib_scenes",
         "m2ib-photos": "benchmarks.truths.m2ib_photos",
     },

@@ -53,6 +53,11 @@ class WordCase:
     word: str
     attribute: str
 
+    @property
+    def foil(self) -> str:
+        """The caption with the other word."""
+        return self.other.caption()
+
 
 def word_cases(first_seed: int, count: int) -> list[WordCase]:
     """Scenes of one to three things, one attribute of one of them changed."""

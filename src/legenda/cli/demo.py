@@ -10,7 +10,7 @@ from legenda.cli.output import progress, say, show, tell, writable, write
 
 PHOTO = "chelsea.jpg"
 PHOTO_SAYS = ("a photo of a cat", "a red car")
-SEED, SIDE = 2_000_004, 384
+SEED, SIDE, RANDOMS = 2_000_182, 384, 8
 HONEST = (
     "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
     "sentence about the cat can match there, and the warning says so. Run `legenda zoo fetch "
@@ -95,10 +95,11 @@ def photos_model() -> str | None:
 def explained(
     dual: Any, picture: Any, says: tuple[str, ...], source: str, step: Callable[..., None]
 ) -> list[Any]:
-    """One picture with several sentences, which share its prefix."""
+    """One picture with several sentences; the first is scored, beside `RANDOMS` random maps."""
     from dataclasses import replace
 
-    from legenda.agreement import explanations
+    from legenda.agreement import explanations, judged
 
-    made = explanations(dual, [picture] * len(says), says, progress=step)
-    return [replace(one, source=source) for one in made]
+    made = explanations(dual, [picture] * len(says), says, score=False, progress=step)
+    found = [replace(one, source=source) for one in made]
+    return [replace(found[0], scores=judged(dual, found[0], RANDOMS)), *found[1:]]

@@ -165,8 +165,9 @@ class InformationBottleneck:
     def _noise(self, normal: torch.Generator, r: Acts) -> Float[Tensor, "s n d"]:
         """Noise that does not depend on the batch, nor on the padding of its neighbours."""
         half = (self.draws + 1) // 2 if self.antithetic else self.draws
-        shape = (r.shape[1], half, r.shape[2])
-        noise = torch.randn(shape, generator=normal, device=r.device).transpose(0, 1)
+        width = -(-r.shape[2] // 16) * 16  # randn repeats itself in blocks of 16 only
+        noise = torch.randn((r.shape[1], half, width), generator=normal, device=r.device)
+        noise = noise[..., : r.shape[2]].transpose(0, 1)
         return torch.cat([noise, -noise])[: self.draws] if self.antithetic else noise
 
 

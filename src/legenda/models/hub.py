@@ -290,9 +290,12 @@ def _rows(vision: Any) -> int:
 
 
 def _block(site: Site, tower: str, config: Any, name: str) -> int:
-    """The block asked for; by default three quarters down, as published for 12 blocks."""
+    """The block asked for; by default three quarters down, as published for 12 blocks.
+
+    Never the last one: after it nothing flows from the patches to what is pooled.
+    """
     depth = int(config.num_hidden_layers)
-    block = site.get(tower, (3 * depth) // 4)
+    block = site.get(tower, max(0, min((3 * depth) // 4, depth - 2)))
     if not isinstance(block, int) or not 0 <= block < depth:
         raise Missing(
             f"{name} has {tower} blocks 0 to {depth - 1}; it got {tower}={block}. "

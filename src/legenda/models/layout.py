@@ -5,8 +5,9 @@ token sequences (b n d) or plain vectors (b d). A layout finds the tensor and kn
 put an edited one back where it was.
 """
 
+import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from jaxtyping import Int
@@ -93,13 +94,15 @@ def entries(out: Any) -> dict[Any, Tensor]:
 
 def rebuilt(out: Any, fresh: dict[Any, Tensor]) -> Any:
     """`out` again, in its own packing, with some of its entries replaced."""
+    if isinstance(out, tuple | list):
+        items = [fresh.get(i, item) for i, item in enumerate(out)]
+        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
     if isinstance(out, Mapping):
-        kind: Any = type(out) if is_dataclass(out) else dict
-        return kind(**{**out, **fresh})
-    if is_dataclass(out) and not isinstance(out, type):
-        return replace(out, **{str(key): value for key, value in fresh.items()})
-    items = [fresh.get(i, item) for i, item in enumerate(out)]
-    return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+        return (type(out) if is_dataclass(out) else dict)(**{**out, **fresh})
+    twin = copy.copy(out)
+    for key, value in fresh.items():
+        object.__setattr__(twin, key, value)  # frozen dataclasses too: the copy is ours
+    return twin
 
 
 def taken(out: Any, rows: Int[Tensor, " r"], count: int) -> Any:

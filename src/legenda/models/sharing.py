@@ -21,7 +21,8 @@ def sharing_copy(module: nn.Module, memo: dict[int, Any] | None = None) -> nn.Mo
     config = module.__dict__.get("config")
     if config is not None and getattr(config, "_attn_implementation", None) == "sdpa":
         twin.__dict__["config"] = copy.deepcopy(config, memo)
-        twin.__dict__["config"]._attn_implementation = "eager"
+        # the public setter would reach the configurations inside, which are the user's own
+        twin.__dict__["config"]._attn_implementation_internal = "eager"
     return twin
 
 

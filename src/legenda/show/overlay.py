@@ -112,7 +112,7 @@ def layer(pair: Plain, scale: Scale | None = None, longest: int = 384) -> Image.
 def seen(pair: Plain) -> tuple[float, float, float, float]:
     """The part of the picture that reached the model: left, top, right, bottom."""
     left, top, right, bottom = pair["frame"]
-    width, height = pair["size"]
+    width, height = map(float, pair["size"])
     return max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)
 
 
@@ -183,7 +183,7 @@ def _bar(sheet: Image.Image, pen: Any, scale: Scale, box: tuple[int, ...], font:
             ends = start + wide + font.size / 2
 
 
-def wrapped(text: str, font: Any, width: float) -> list[str]:
+def wrapped(text: str, font: Any, width: float | int) -> list[str]:
     """A text in lines no wider than `width` pixels."""
     lines = [""]
     for word in text.split():

@@ -65,7 +65,7 @@ def context(shown: Shown, number: int, scale: Scale | None, count: int) -> dict[
 def unseen(pair: Plain) -> list[tuple[float, float, float, float]]:
     """The parts of the picture that the model did not see: at most four strips."""
     left, top, right, bottom = seen(pair)
-    width, height = pair["size"]
+    width, height = map(float, pair["size"])
     strips = [
         (0.0, 0.0, width, top),
         (0.0, bottom, width, height),
@@ -119,7 +119,7 @@ def _words(pair: Plain) -> list[dict[str, Any]]:
 
 def _towers(pair: Plain) -> list[dict[str, str]]:
     figures, found = pair["figures"], []
-    for tower, name in (("image", "the picture"), ("text", "the sentence")):
+    for tower, name in (("image", "picture"), ("text", "sentence")):
         if figures.get(f"{tower} bottlenecked") is None:
             continue
         kept = figures.get(f"{tower} kept")
@@ -179,7 +179,7 @@ def _lines(command: str) -> str:
     return " \\\n  ".join(shlex.join(line) for line in lines)
 
 
-def _n(value: float) -> str:
+def _n(value: float | int) -> str:
     return f"{value:.6g}"
 
 

@@ -69,7 +69,7 @@ def rgb(code: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
+def ticks(low: float | int, high: float | int, most: int = 5) -> list[float]:
     """Round numbers from `low` to `high`, both in, at most `most` or so of them.
 
     Examples
@@ -86,7 +86,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
-def short(value: float | None) -> str:
+def short(value: float | int | None) -> str:
     """A number in three digits, as a person would write it; a dash where there is none.
 
     Examples

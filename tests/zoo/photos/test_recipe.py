@@ -1,6 +1,7 @@
 """The recipe on invented features: determinism, the loss, and the measures."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ def world() -> tuple[recipe.Data, list[Pair]]:
         torch.rand(24, 3, 9).half(),
         torch.randn(24, 5, 384),
         last,
+        torch.nn.Linear(1280, 1000),
     )
     return data, pairs
 
@@ -41,12 +43,21 @@ def test_a_step_is_a_function_of_its_number(world) -> None:
     assert first(3)[0] != first(4)[0]
 
 
+def test_the_image_head_begins_with_the_classes_of_imagenet(world) -> None:
+    data, _ = world
+    heads = recipe.Heads(classifier=data.classifier)
+    features = torch.randn(3, 1280)
+    torch.testing.assert_close(heads.image.head.bent[0](features), data.classifier(features))
+    words = torch.randn(3, 384)
+    torch.testing.assert_close(heads.text(words), words)
+
+
 def test_held_out_pairs_are_never_drawn(world) -> None:
     data, pairs = world
     hidden = [Pair(p.picture, p.title, (), p.source, True, p.family, "test") for p in pairs[12:]]
     poisoned = data.texts.clone()
     poisoned[12:] = math.nan
-    spoiled = recipe.Data(data.images, data.cover, poisoned, data.last)
+    spoiled = replace(data, texts=poisoned)
     loss = recipe.make_loss(
         recipe.Heads(), spoiled, [*pairs[:12], *hidden], recipe.Settings(batch=99, places=4), 0
     )

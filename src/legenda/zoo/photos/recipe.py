@@ -39,6 +39,7 @@ class Settings:
     Parameters
     ----------
     batch: families per step; more makes the task harder.
+    plain: share of plain views, the form that is measured; more adapts to it, and to it alone.
     places: places of a view seen in one step, of 49; fewer regularises more.
     dropout: share of hidden units silenced, in both heads.
     dense: weight of the loss on object patches; more aligns single patches better.
@@ -46,12 +47,13 @@ class Settings:
     """
 
     batch: int = 512
-    places: int = 16
+    plain: float = 0.3
+    places: int = 12
     dropout: float = 0.4
     dense: float = 0.5
-    noise: float = 0.6
+    noise: float = 0.8
     schedule: Schedule = Schedule(
-        steps=350, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.2, half=True
+        steps=400, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.2, half=True
     )
 
 
@@ -59,13 +61,15 @@ class Settings:
 class Data:
     """Frozen features: images `i v n c` and their cover `i v n`, captions `i w d`.
 
-    `last` is MobileNetV2's last convolution, which widens what was kept of the images.
+    `last` is MobileNetV2's last convolution, which widens what was kept of the images, and
+    `classifier` the layer that follows it.
     """
 
     images: Tensor
     cover: Tensor
     texts: Tensor
     last: nn.Module
+    classifier: nn.Linear
 
     def views(self, rows: Tensor, view: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """One view of each row at the chosen places, `b n 1280`, and its cover, `b n`."""
@@ -74,11 +78,17 @@ class Data:
 
 
 class Heads(nn.Module):
-    """Both heads and the sharpness of the comparison."""
+    """Both heads and the sharpness of the comparison.
 
-    def __init__(self, dropout: float = 0.0):
+    The hidden layer of the image head begins as MobileNetV2's classifier, so that what ImageNet's
+    thousand classes teach about kinds of things is there from the first step.
+    """
+
+    def __init__(self, dropout: float = 0.0, classifier: nn.Linear | None = None):
         super().__init__()
         self.image = Pool(WIDTH, dropout)
+        if classifier is not None:
+            self.image.head.bent[0].load_state_dict(classifier.state_dict())
         self.text = word_head(dropout)
         self.sharpness = nn.Parameter(torch.tensor(2.7))
 
@@ -105,7 +115,8 @@ def make_loss(
         torch.manual_seed(seed * 1_000_003 + step)
         chosen = draw.choice(len(groups), min(settings.batch, len(groups)), replace=False)
         rows = torch.tensor([int(draw.choice(groups[group])) for group in chosen])
-        view = torch.from_numpy(draw.integers(0, data.images.shape[1], len(rows)))
+        view = draw.integers(0, data.images.shape[1], len(rows))
+        view = torch.from_numpy(np.where(draw.random(len(rows)) < settings.plain, 0, view))
         wording = torch.from_numpy(draw.integers(0, data.texts.shape[1], len(rows)))
         places = torch.from_numpy(draw.permutation(data.images.shape[2])[: settings.places])
         with torch.no_grad():
@@ -141,7 +152,7 @@ def prepare(
     draw = np.random.default_rng(seed)
     worded = [frozen.wordings(pair, draw) for pair in pairs]
     texts = frozen.text_features(worded, store, cache, progress)
-    return Data(images, cover, texts, last), pairs
+    return Data(images, cover, texts, last, network.classifier[1]), pairs
 
 
 @torch.inference_mode()
@@ -174,7 +185,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     data, pairs = prepare(cache, seed, progress)
     torch.manual_seed(seed)
-    heads = Heads(settings.dropout).train()
+    heads = Heads(settings.dropout, data.classifier).train()
     loss = make_loss(heads, data, pairs, settings, seed)
 
     def report(step: int, _: dict[str, float]) -> None:

@@ -24,6 +24,7 @@ from .mobilenet import WIDTH, MobileNetV2
 
 WORDS = 384
 JOINT = WORDS
+CLASSES = 1000
 HIDDEN = 512
 GRID = 14
 LONGEST = 64
@@ -61,7 +62,7 @@ class Pool(nn.Module):
 
     def __init__(self, width: int = WIDTH, dropout: float = 0.0):
         super().__init__()
-        self.head = Head(width, dropout=dropout)
+        self.head = Head(width, hidden=CLASSES, dropout=dropout)
         self.gate = nn.Linear(width, 1)
 
     def weights(self, features: Tensor) -> Tensor:
@@ -136,6 +137,7 @@ def load(
     image.features = mobilenet(cache).features
     text = PhotosText(bert)
     state = {name: value.float() for name, value in load_file(heads).items()}
+    image.pool.head = Head(WIDTH, hidden=len(state["image.head.bent.0.bias"]))
     try:
         image.pool.load_state_dict(_part(state, "image."))
         text.head.load_state_dict(_part(state, "text."))

@@ -53,7 +53,7 @@ def render(scene: Scene, side: int = 96) -> Picture:
     return Picture(
         scene,
         image,
-        np.stack([_majority(owner == i) for i in range(len(scene.things))]),
+        _seen(owner, len(scene.things)),
         np.stack([_majority(whole) for whole in wholes]),
         {key: _majority(mask) for key, mask in part_of.items()},
     )
@@ -84,6 +84,13 @@ def _down(x: Plane) -> Plane:
     """Average squares of two by two."""
     rows = x[0::2] + x[1::2]
     return (rows[:, 0::2] + rows[:, 1::2]) / 4
+
+
+def _seen(owner: Plane, count: int) -> Plane:
+    """What is visible of each object; where two halve a pixel it shows the nearer one."""
+    shares = np.stack([_down((owner == i).astype(np.float32)) for i in range(count)])
+    nearest = count - 1 - shares[::-1].argmax(0)
+    return (shares >= 0.5) & (nearest == np.arange(count)[:, None, None])
 
 
 def _majority(mask: Plane) -> Plane:
