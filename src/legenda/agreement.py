@@ -185,7 +185,7 @@ def explanations(
                 read_words(dual, said[i], words.scores[i]),
                 dual.preprocess.draw_back(row(seen, i).map()[0], picture.size),
                 _figures(seen, words, i, image, text),
-                match, (), _settings(dual, image_how, reference), seconds,
+                match, (), {"explainer": method} | _settings(dual, image_how, reference), seconds,
                 dual.preprocess.frame(picture.size),
             )  # fmt: skip
             yield replace(made, scores=judged(dual, made)) if score else made

@@ -40,7 +40,7 @@ def made(
             torch.zeros(1, 3, 8, 8), grid[None], torch.ones(1, 16, dtype=torch.bool), (4, 4), "nats"
         ),
         "text": Attribution(
-            torch.zeros(1, 9, dtype=torch.long), torch.ones(1, 9), torch.ones(1, 9) > 0, None, "nats"
+            torch.zeros(1, 9).long(), torch.ones(1, 9), torch.ones(1, 9) > 0, None, "nats"
         ),
         "words": tuple(Read(word, 0.5 * i, (i,)) for i, word in enumerate(words)),
         "map": map_,

@@ -49,7 +49,7 @@ def test_a_hostile_sentence_is_only_text(write):
     tags = Tags(text)
     assert len(tags.of("script")) == (1 if "<!doctype" in text else 0)
     assert not tags.of("b") and not any("onerror" in a for _, a in tags.found)
-    assert "49" not in re.sub(r"<[^>]*>|[\d.]{3,}", "", html.unescape(text)).split("{{ 7*7 }}")[0][-20:]
+    assert "49" not in html.unescape(text).split(" & café")[0][-20:]
     assert "{{ 7*7 }}" in html.unescape(text)
 
 

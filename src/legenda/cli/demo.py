@@ -13,8 +13,8 @@ PHOTO_SAYS = ("a photo of a cat", "a red car")
 SEED, SIDE, RANDOMS = 2_000_182, 384, 8
 HONEST = (
     "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
-    "sentence about the cat can match there, and the warning says so. Run `legenda zoo fetch "
-    "photos` for a model of real pictures."
+    "sentence about the cat can match there, and the warning says so. “legenda zoo fetch "
+    "photos” brings a model of real pictures."
 )
 
 

@@ -35,7 +35,7 @@ def sites(given: str | None) -> list[str | None]:
     """`0,1,2`, or `image=0,text=1;image=1`, as single sites."""
     if not given:
         return [None]
-    apart = ";" if ";" in given or "=" in given else ","
+    apart = ";" if ";" in given or "=" in given else ","  # image=1,text=0 is one site
     return [part.strip() for part in given.split(apart) if part.strip()]
 
 

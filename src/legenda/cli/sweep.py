@@ -94,7 +94,8 @@ def runs(
     each = [(s, b, n, settings_of(None, beta=b, steps=n) | fixed) for s, b, n in grid]
     for *_, settings in each:
         explainer(method, None, **settings)  # all are refused before any is computed
-    picture, last, dual = open_image(image), object(), None
+    dual: Any = None
+    picture, last = open_image(image), object()
     for site, beta, steps, settings in each:
         if site != last:
             last, dual = site, opened(model, site, device)

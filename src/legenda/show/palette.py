@@ -78,7 +78,7 @@ def ticks(low: float | int, high: float | int, most: int = 5) -> list[float]:
     [0.0, 2.0, 4.0, 6.0, 8.0]
     """
     if not high > low:
-        return [low]
+        return [float(low)]
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(s * power for s in (1, 2, 5, 10) if s * power >= rough * 0.999)

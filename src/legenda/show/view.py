@@ -5,7 +5,6 @@ finite number is None, so that the result is JSON that every program reads.
 """
 
 import ast
-import importlib
 import math
 import shlex
 from dataclasses import MISSING, fields
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from legenda.agreement import Agreement
-from legenda.catalog import CATALOG
+from legenda.catalog import CATALOG, lookup, names
 from legenda.core.explanation import Score
 
 SCHEMA = 1
@@ -46,9 +45,10 @@ def plain(agreement: Agreement) -> Plain:
 
 def frame(agreement: Agreement) -> tuple[float, float, float, float]:
     """Where the grid lies on the picture: left, top, right, bottom, in its pixels."""
-    known = getattr(agreement, "frame", None)
+    known = agreement.frame
     if known is not None:
-        return tuple(map(float, known))
+        left, top, right, bottom = map(float, known)
+        return left, top, right, bottom
     seen = np.isfinite(agreement.map.detach().cpu().numpy())
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
@@ -89,7 +89,7 @@ def command(agreement: Agreement) -> str:
     """
     said = agreement.settings
     picture = "PICTURE" if agreement.source == "picture" else agreement.source
-    name, options = method(str(said.get("method", "")))
+    name, options = method(str(said.get("method", "")), str(said.get("explainer", "")))
     words = ["legenda", "explain", str(said.get("model", "")), picture, agreement.sentence]
     words += ["--method", name]
     sites = [(t, str(said.get(f"{t} site", "")).rpartition("@")[2]) for t in ("image", "text")]
@@ -104,34 +104,49 @@ OPTIONS = ("beta", "steps", "seed")
 """Settings with an option of their own; others are written `--set name=value`."""
 
 
-def method(said: str) -> tuple[str, Plain]:
+def method(said: str, name: str = "") -> tuple[str, Plain]:
     """A method's `repr` as its catalogue name and the settings to say.
 
-    Beta, steps and seed are always said, others where they differ from the default.
+    Beta, steps and seed are always said, others where they differ from what `name` stands for.
     """
-    try:
-        call = ast.parse(said, mode="eval").body
-    except SyntaxError:
-        return said, {}
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        return said, {}
-    name, usual = _catalogued(call.func.id)
-    given = {}
-    for word in call.keywords:
-        if word.arg and isinstance(word.value, ast.Constant | ast.UnaryOp | ast.Tuple):
-            given[word.arg] = ast.literal_eval(word.value)
+    title, _, inside = said.partition("(")
+    name = name or _named(title)
+    usual, given = _usual(name), {}
+    for part in _parts(inside.removesuffix(")")):
+        key, _, value = part.partition("=")
+        try:
+            given[key.strip()] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):  # not a plain value, such as moments: found again anyway
+            continue
     return name, {k: v for k, v in given.items() if k in OPTIONS or k not in usual or usual[k] != v}
 
 
-def _catalogued(title: str) -> tuple[str, Plain]:
-    """The name that a class goes by in the catalogue, and its default settings."""
-    for key, spec in CATALOG.items():
-        module, _, attribute = spec.partition(":")
-        if key.startswith("explain.") and attribute == title:
-            made = getattr(importlib.import_module(module), attribute)
-            known = {f.name: f.default for f in fields(made) if f.default is not MISSING}
-            return key.removeprefix("explain."), known
-    return title, {}
+def _parts(inside: str) -> list[str]:
+    """Split at commas, but not at those within brackets."""
+    found, depth = [""], 0
+    for letter in inside:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return found
+
+
+def _named(title: str) -> str:
+    """The name that a class goes by in the catalogue."""
+    known = (k for k, spec in CATALOG.items() if spec.endswith(f":{title}"))
+    return next((k.removeprefix("explain.") for k in known if k.startswith("explain.")), title)
+
+
+def _usual(name: str) -> Plain:
+    """The settings that a method or preset has when nothing is said."""
+    if name not in names("explain"):
+        return {}
+    made = lookup("explain", name)
+    if isinstance(made, type):
+        return {f.name: f.default for f in fields(made) if f.default is not MISSING}
+    return {f.name: getattr(made, f.name) for f in fields(made)}
 
 
 def finite(value: Any) -> Any:

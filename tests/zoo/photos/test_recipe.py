@@ -11,7 +11,8 @@ from torch.nn.functional import normalize
 
 from legenda.zoo.photos import measure, recipe
 from legenda.zoo.photos.features import pixels, widened, wordings
-from legenda.zoo.photos.measure import Measure, filled, retrieval, table
+from legenda.zoo.photos.figures import CARD, counts, filled, table
+from legenda.zoo.photos.measure import Measure, retrieval
 from legenda.zoo.photos.mobilenet import Convolution
 from legenda.zoo.photos.pairs import Pair
 from legenda.zoo.photos.picture import background, plain, varied
@@ -106,11 +107,19 @@ def test_equal_scores_do_not_count_as_found() -> None:
 
 
 def test_the_card_is_filled_between_its_marks() -> None:
-    card = recipe.CARD.read_text("utf-8")
-    made = filled(card, [Measure("x R@1", 0.25, (0.2, 0.3), 4, 0.25)], "Seed 0.")
-    assert "| x R@1 | 0.250 | 0.200–0.300 | 4 | 0.2500 |" in made
-    assert filled(made, [], "Seed 0.") == filled(card, [], "Seed 0.")
-    assert table([]).count("\n") == 1
+    card = CARD.read_text("utf-8")
+    rows = table([Measure("x R@1", 0.25, (0.2, 0.3), 4, 0.25)])
+    assert rows.splitlines()[-1] == "| x R@1 | 0.250 | 0.200–0.300 | 4 | 0.2500 |"
+    made = filled(card, "measured", rows)
+    assert f"<!-- measured -->\n{rows}\n<!-- end of measured -->" in made
+    assert filled(made, "measured", "") == filled(card, "measured", "")
+
+
+def test_the_pairs_are_counted_by_source_and_part() -> None:
+    pairs = [Pair("a", "a", (), "emoji", True, 0), Pair("b", "b", (), "emoji", True, 0)]
+    assert counts(pairs).splitlines()[2] == (
+        "| emoji | 2 in 1 families | 0 in 0 families | 0 in 0 families |"
+    )
 
 
 def test_wordings_begin_with_the_measured_caption() -> None:

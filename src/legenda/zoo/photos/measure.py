@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,27 +118,3 @@ def cifar_pictures(folder: Path, count: int) -> tuple[list[Image.Image], Tensor]
     return [Image.fromarray(row).resize((SIZE, SIZE), bicubic) for row in rows], torch.tensor(
         labels
     )
-
-
-def table(measures: Sequence[Measure]) -> str:
-    """The measures as a markdown table."""
-    lines = ["| measure | value | 95 % interval | n | chance |", "|---|--:|--:|--:|--:|"]
-    for m in measures:
-        low, high = m.interval
-        lines.append(
-            f"| {m.name} | {m.value:.3f} | {low:.3f}–{high:.3f} | {m.n} | {m.chance:.4f} |"
-        )
-    return "\n".join(lines)
-
-
-def filled(card: str, measures: Sequence[Measure], made: str) -> str:
-    """The model card with its measured part replaced."""
-    before, rest = card.split("<!-- measured -->\n", 1)
-    _, after = rest.split("<!-- end of measured -->", 1)
-    body = f"{made}\n\n{table(measures)}\n"
-    return f"{before}<!-- measured -->\n{body}<!-- end of measured -->{after}"
-
-
-def as_rows(measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    """The measures as plain data, for a results file."""
-    return [asdict(m) for m in measures]

@@ -24,12 +24,12 @@ from legenda.train.loop import Schedule, fit
 
 from . import features as frozen
 from .fetch import fetch, fetch_pairs, home
-from .measure import Encoder, Measure, as_rows, cifar10, filled, retrievals
+from .figures import write
+from .measure import Encoder, Measure, cifar10, retrievals
 from .pairs import Pair, gallery, listed, split
 from .towers import HEADS, HELD_OUT, WIDTH, Pool, load, mobilenet, word_head
 
 Progress = Callable[[str, int, int], None]
-CARD = Path(__file__).with_name("card.md")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Data:
     cover: Tensor
     texts: Tensor
     last: nn.Module
-    classifier: nn.Linear
+    classifier: nn.Module
 
     def views(self, rows: Tensor, view: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """One view of each row at the chosen places, `b n 1280`, and its cover, `b n`."""
@@ -84,7 +84,7 @@ class Heads(nn.Module):
     thousand classes teach about kinds of things is there from the first step.
     """
 
-    def __init__(self, dropout: float = 0.0, classifier: nn.Linear | None = None):
+    def __init__(self, dropout: float = 0.0, classifier: nn.Module | None = None):
         super().__init__()
         self.image = Pool(WIDTH, dropout)
         if classifier is not None:
@@ -198,7 +198,11 @@ def train(
     _save(heads, out / HEADS.name, seed, settings)
     (out / HELD_OUT.name).write_text(json.dumps(held_out_entries(pairs, seed), indent=1), "utf-8")
     measures = measure(out / HEADS.name, out / HELD_OUT.name, cache, cifar, progress)
-    _write_measures(out, measures, seed, settings, recall)
+    made = (
+        f"Seed {seed}; `{settings}`. Recall at 5 on the validation gallery, by which settings were "
+        f"chosen: {recall:.3f}."
+    )
+    write(out, measures, pairs, made)
     return measures
 
 
@@ -235,20 +239,3 @@ def _save(heads: Heads, path: Path, seed: int, settings: Settings) -> None:
     about = {"seed": str(seed), "settings": repr(settings)}
     save_file(state, path.with_suffix(".part"), about)
     path.with_suffix(".part").replace(path)
-
-
-def _write_measures(
-    out: Path, measures: Sequence[Measure], seed: int, settings: Settings, recall: float
-) -> None:
-    rows = {
-        "seed": seed,
-        "settings": repr(settings),
-        "validation R@5": recall,
-        "measures": as_rows(measures),
-    }
-    (out / "measures.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False), "utf-8")
-    made = (
-        f"Seed {seed}; `{settings}`. Recall at 5 on the validation gallery, by which settings were "
-        f"chosen: {recall:.3f}."
-    )
-    (out / CARD.name).write_text(filled(CARD.read_text("utf-8"), measures, made), "utf-8")
