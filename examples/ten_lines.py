@@ -1,7 +1,8 @@
 """Why a scene and a sentence agree, in ten lines."""
 
-import legenda
 from PIL import Image
+
+import legenda
 from legenda.show.overlay import overlay
 from legenda.zoo.scenes import draw
 from legenda.zoo.scenes.render import photograph

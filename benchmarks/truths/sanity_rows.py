@@ -47,7 +47,7 @@ def sanity_rows(cases: Cases, say: Callable[[str], None], count: int) -> list[Ro
             control = float(stable.each(some.units, some.x, target, blank).mean())
             ok = float(each.mean()) > 0.8 if name == "m2ib" else None
             rows.append(row(f"seed stability: {name}", each, control, "the same map for another seed", ok))
-    few = Cases(some.dual, some.x[:16], some.texts[:16], some.masks[:16], some.named[:16])
+    few = Cases(some.dual, some.x[:12], some.texts[:12], some.masks[:12], some.named[:12])
     for name in CASCADED:
         rows += cascade(few, name, made[name])
         say(f"cascade: {name}")

@@ -19,7 +19,7 @@ from legenda.score.overlap import BestIoU
 from legenda.score.words import ForeignWordFirst
 from legenda.zoo.scenes.shipped import SELECTION_SEEDS
 
-BETAS = (0.1, 0.3, 1.0, 3.0, 10.0)
+BETAS = (0.1, 0.3, 1.0, 3.0)
 
 
 def measure() -> Measurement:
@@ -27,8 +27,8 @@ def measure() -> Measurement:
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual) and dual.reference is not None
     few = quick()
-    rows = image_rows(dual, dual.reference, 8 if few else 100, (1.0,) if few else BETAS)
-    rows += word_rows(dual, dual.reference, 12 if few else 120, (1.0,) if few else BETAS)
+    rows = image_rows(dual, dual.reference, 2 if few else 64, (1.0,) if few else BETAS)
+    rows += word_rows(dual, dual.reference, 6 if few else 120, (1.0,) if few else BETAS)
     rows.sort(key=lambda r: -r.value)
     return Measurement("m2ib-selection", rows, [SELECTION_SEEDS])
 

@@ -22,15 +22,16 @@ from legenda.core.explanation import Score
 from legenda.core.target import Similarity
 from legenda.core.units import Units
 from legenda.corpus.images import open_image
-from legenda.corpus.reference import Reference, key, reference_of
-from legenda.corpus.survey import Moments, survey_moments
+from legenda.corpus.reference import Reference, key
+from legenda.corpus.survey import Moments
 from legenda.errors import BadInput, Unsupported
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
+from legenda.references import reference_for
 
 Progress = Callable[[str, int, int], None]
-FEWEST = 32
-"""With at least so many pictures, they are their own reference."""
+SCORED = ("deletion", "insertion", "drop")
+RANDOMS = 16
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def explain(
     """Explain why pictures and sentences agree, one `Agreement` per pair.
 
     Pictures and sentences pair up one to one; a single one of either goes with all of the
-    other. `settings` (beta, steps, seed, …) go to the method.
+    other. `settings` (beta, steps, seed, …) go to the method; one that differs between the
+    towers is given as `{"image": 1.0, "text": 0.1}`.
 
     Raises
     ------
@@ -165,8 +167,12 @@ def explanations(
     read = [(p, "picture") if isinstance(p, Image.Image) else (open_image(p), str(p)) for p in pictures]
     dual.ids(texts)  # a bad sentence is refused before any work
     reference = reference_for(dual, [p for p, _ in read], texts)
-    image_how = explainer(method, reference.at(*_split(key(dual.image))), **settings)
-    text_how = explainer(method, reference.at(*_split(key(dual.text))), **settings)
+    image_how, text_how = (
+        explainer(
+            method, reference.at(*_split(key(model))), **for_tower(dual, tower, method, settings)
+        )
+        for tower, model in (("image", dual.image), ("text", dual.text))
+    )
     for start in range(0, len(read), batch):
         began = time.perf_counter()
         some, said = read[start : start + batch], list(texts[start : start + batch])
@@ -185,7 +191,7 @@ def explanations(
                 read_words(dual, said[i], words.scores[i]),
                 dual.preprocess.draw_back(row(seen, i).map()[0], picture.size),
                 _figures(seen, words, i, image, text),
-                match, (), {"explainer": method} | _settings(dual, image_how, reference), seconds,
+                match, (), {"explainer": method} | _settings(dual, (image_how, text_how), reference), seconds,
                 dual.preprocess.frame(picture.size),
             )  # fmt: skip
             yield replace(made, scores=judged(dual, made)) if score else made
@@ -193,28 +199,16 @@ def explanations(
                 progress("explained", start + i + 1, len(read))
 
 
-def reference_for(dual: Dual, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Reference:
-    """The model's own reference; else these pairs, if there are many; else the built-in one."""
-    reference = dual.reference
-    if reference is None:
-        own = len(pictures) >= FEWEST
-        if own:
-            return reference_of(dual, pictures, texts, f"the {len(pictures)} pairs themselves")
-        pictures, texts, source = lookup("reference", "builtin")()
-        return reference_of(dual, pictures, texts, source)
-    for model in (dual.image, dual.text):
-        tower, site = _split(key(model))
-        if reference.at(tower, site) is None:
-            found = _resurveyed(dual, model, tower)
-            reference = reference.with_moments(tower, site, found)
-    return reference
-
-
-def _resurveyed(dual: Dual, model: Any, tower: str) -> Moments:
-    """Moments at a site that the shipped reference does not know."""
-    pictures, texts, source = lookup("reference", "builtin")()
-    inputs = dual.pixels(pictures) if tower == "image" else dual.ids(texts)
-    return survey_moments(model, [inputs], source)
+def for_tower(dual: Dual | None, tower: str, method: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of one tower: a setting may be given per tower, and β has a default there."""
+    found = {
+        name: value[tower] if isinstance(value, dict) and tower in value else value
+        for name, value in settings.items()
+        if not isinstance(value, dict) or tower in value
+    }
+    if dual and method == "m2ib" and "beta" not in found and tower in dual.beta:
+        found["beta"] = dual.beta[tower]
+    return found
 
 
 def explainer(method: str, moments: Moments | None, **settings: Any) -> Any:
@@ -260,13 +254,14 @@ def read_words(dual: Dual, sentence: str, scores: Float[Tensor, " n"]) -> tuple[
     )
 
 
-def judged(dual: Dual, agreement: Agreement, randoms: int = 32, seed: int = 0) -> tuple[Score, ...]:
-    """Scores of one map beside those of random maps: is it better than chance on this pair?"""
-    from legenda.core.interval import bootstrap
-
+def judged(
+    dual: Dual, agreement: Agreement, randoms: int = RANDOMS, seed: int = 0
+) -> tuple[Score, ...]:
+    """Scores of one map beside the mean and range of those of its shuffles, on this pair."""
     found = []
-    for name in ("deletion", "insertion", "drop"):
+    for name in SCORED:
         make = lookup("score", name)()
+        make = replace(make, steps=6) if hasattr(make, "steps") else make
         lot = torch.Generator().manual_seed(seed)
         evidence = agreement.image
         shuffled = [torch.randperm(int(evidence.drawn.sum()), generator=lot) for _ in range(randoms)]
@@ -287,7 +282,7 @@ def judged(dual: Dual, agreement: Agreement, randoms: int = 32, seed: int = 0) -
         found.append(
             Score(
                 make.name, float(each[0]), (float("nan"), float("nan")), 1, make.higher_is_better,
-                float(control.mean()), bootstrap(control, seed), make.unit,
+                float(control.mean()), (float(control.min()), float(control.max())), make.unit,
             )
         )  # fmt: skip
     return tuple(found)
@@ -308,8 +303,10 @@ def _figures(
     return figures
 
 
-def _settings(dual: Dual, how: Any, reference: Reference) -> dict[str, Any]:
+def _settings(dual: Dual, hows: tuple[Any, Any], reference: Reference) -> dict[str, Any]:
     from legenda import __version__
+
+    how, text_how = hows
 
     return {
         "legenda": __version__,
@@ -317,6 +314,8 @@ def _settings(dual: Dual, how: Any, reference: Reference) -> dict[str, Any]:
         "image site": dual.image.ref,
         "text site": dual.text.ref,
         "method": repr(how),
+        "method for words": repr(text_how),
+        "device": str(dual.device),
         "reference": reference.source,
         "torch": torch.__version__.split("+")[0],
     }

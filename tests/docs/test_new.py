@@ -36,7 +36,8 @@ def test_a_new_method_is_formatted_linted_and_catalogued(copy, kind):
     exec(paths[2].read_text(), space)
     assert space["CATALOG"][f"{kind}.shiny_thing"] == f"legenda.{kind}.shiny_thing:ShinyThing"
     ruff = [sys.executable, "-m", "ruff"]
-    for command in (["format", "--check"], ["check"]):
+    ours = ["--config", 'lint.isort.known-first-party = ["legenda", "tests"]']
+    for command in (["format", "--check"], ["check", *ours]):
         done = subprocess.run(
             [*ruff, *command, *paths], capture_output=True, text=True, check=False, cwd=copy
         )

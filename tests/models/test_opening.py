@@ -183,6 +183,9 @@ def test_a_block_that_is_not_there(tmp_path):
     assert refusal(Missing, folder, "image=9") == (
         "clip has image blocks 0 to 2; it got image=9. Choose one of them."
     )
+    assert refusal(Missing, folder, "image=x") == (
+        "clip has image blocks 0 to 2; it got image=x. Choose one of them."
+    )
 
 
 def test_factories_that_cannot_be_used():
@@ -229,9 +232,10 @@ def test_sites_are_written_in_two_ways():
     assert blocks(None) == {}
     assert blocks("9") == {"image": 9, "text": 9}
     assert blocks("image=9, text=7") == {"image": 9, "text": 7}
+    assert blocks("image=features.17") == {"image": "features.17"}
 
 
-@pytest.mark.parametrize("site", ["sound=3", "image", "image=-1", "image=x", ""])
+@pytest.mark.parametrize("site", ["sound=3", "image=-1", "image=", "image=+1", ""])
 def test_sites_that_cannot_be_read(site):
     with pytest.raises(BadInput) as caught:
         blocks(site)
@@ -262,7 +266,7 @@ def test_text_that_cannot_be_read():
     long = "red " * 23
     assert said_of(["a house", long]) == (
         "tiny-clip reads at most 24 tokens; "
-        "'red red red red red red red red red ...' has 25. Shorten it."
+        "'red red red red red red red red red r...' has 25. Shorten it."
     )
 
 

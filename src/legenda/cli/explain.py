@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from legenda.cli.output import Progress, progress, say, show, tell, writable, write
 from legenda.cli.results import Plain, Results, key
-from legenda.cli.settings import Set, settings_of
+from legenda.cli.settings import Set, per_tower, settings_of
 from legenda.errors import LegendaError
 
 FEW = 200
@@ -24,7 +24,7 @@ def explain(
     *,
     method: str = "m2ib",
     site: str | None = None,
-    beta: float | None = None,
+    beta: str | None = None,
     steps: int | None = None,
     seed: int | None = None,
     set_: Set = None,
@@ -53,7 +53,7 @@ def explain(
     site
         Where the towers are opened, such as image=9,text=9, or 9 for both.
     beta
-        Price of a nat; higher leaves less.
+        Price of a nat; higher leaves less. image=1,text=0.1 prices the towers apart.
     steps
         Gradient steps; more settle the map further.
     seed
@@ -77,7 +77,7 @@ def explain(
 
     alone = out.suffix.lower() in {".html", ".htm"}
     writable(out, folder=not alone)
-    settings = settings_of(set_, beta=beta, steps=steps, seed=seed)
+    settings = settings_of(set_, beta=per_tower(beta, "--beta"), steps=steps, seed=seed)
     pairs = pairs_of(image, text)
     job = Job.opened(model, method, site, device, score, settings)
     results = Results(out) if alone else Results.at(out)
@@ -123,9 +123,10 @@ class Job:
         cls, model: str, method: str, site: str | None, device: str, score: bool, settings: Plain
     ) -> "Job":
         """Refuse a bad method or setting before the model is opened, and a bad model next."""
-        from legenda.agreement import explainer, opened
+        from legenda.agreement import explainer, for_tower, opened
 
-        explainer(method, None, **settings)
+        for tower in ("image", "text"):
+            explainer(method, None, **for_tower(None, tower, method, settings))
         return cls(opened(model, site, device), method, score, settings, [])
 
     def run(
@@ -183,7 +184,7 @@ class Job:
         """Find the reference once for all pairs."""
         from dataclasses import replace
 
-        from legenda.agreement import FEWEST, reference_for
+        from legenda.references import FEWEST, reference_for
         from legenda.corpus.images import open_image
 
         some = pairs[:256] if count >= FEWEST and self.dual.reference is None else pairs[:1]

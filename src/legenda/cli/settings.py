@@ -21,6 +21,26 @@ def settings_of(given: list[str] | None, **named: Any) -> dict[str, Any]:
     return found
 
 
+def per_tower(given: str | None, option: str) -> float | dict[str, float] | None:
+    """`1`, or `image=1,text=0.1` where the towers differ."""
+    if given is None:
+        return None
+    parts = [part.rpartition("=") for part in given.split(",")]
+    towers = [tower.strip() for tower, _, _ in parts]
+    try:
+        values = [float(value) for _, _, value in parts]
+    except ValueError:
+        values = []
+    if values and towers == [""]:
+        return values[0]
+    if values and len(set(towers)) == len(towers) and set(towers) <= {"image", "text"}:
+        return dict(zip(towers, values, strict=True))
+    raise BadInput(
+        f"{option} needs a number, such as 1, or one per tower, such as image=1,text=0.1; "
+        f"it got {given!r}."
+    )
+
+
 def numbers(given: str | None, option: str, kind: type = float) -> list[Any]:
     """`0.3,1,3` as numbers."""
     try:

@@ -88,7 +88,8 @@ def runs(
     """One agreement per setting, with what to call it; each site is opened once."""
     from dataclasses import replace
 
-    from legenda.agreement import explainer, explanations, opened, reference_for
+    from legenda.agreement import explainer, explanations, opened
+    from legenda.references import reference_for
     from legenda.corpus.images import open_image
 
     each = [(s, b, n, settings_of(None, beta=b, steps=n) | fixed) for s, b, n in grid]

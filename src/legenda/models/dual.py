@@ -31,6 +31,7 @@ class Dual:
     name, ref: short name, and what `legenda.open` takes to open it again.
     about: what `legenda models` says of it.
     reference: what its acts and cosines look like, where that ships with it.
+    beta: the price of a nat for each tower, where one was chosen for this model.
     """
 
     image: Model[Any]
@@ -41,6 +42,7 @@ class Dual:
     ref: str
     about: dict[str, str] = field(default_factory=dict, repr=False)
     reference: Reference | None = field(default=None, repr=False)
+    beta: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def device(self) -> torch.device:

@@ -96,7 +96,8 @@ def rebuilt(out: Any, fresh: dict[Any, Tensor]) -> Any:
     """`out` again, in its own packing, with some of its entries replaced."""
     if isinstance(out, tuple | list):
         items = [fresh.get(i, item) for i, item in enumerate(out)]
-        return type(out)(*items) if hasattr(out, "_fields") else type(out)(items)
+        kind: Any = type(out)
+        return kind(*items) if hasattr(out, "_fields") else kind(items)
     if isinstance(out, Mapping):
         return (type(out) if is_dataclass(out) else dict)(**{**out, **fresh})
     twin = copy.copy(out)

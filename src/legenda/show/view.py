@@ -90,6 +90,10 @@ def command(agreement: Agreement) -> str:
     said = agreement.settings
     picture = "PICTURE" if agreement.source == "picture" else agreement.source
     name, options = method(str(said.get("method", "")), str(said.get("explainer", "")))
+    _, others = method(str(said.get("method for words", "")), name)
+    for key in OPTIONS[:1]:
+        if key in others and others[key] != options.get(key):
+            options[key] = f"image={options[key]},text={others[key]}"
     words = ["legenda", "explain", str(said.get("model", "")), picture, agreement.sentence]
     words += ["--method", name]
     sites = [(t, str(said.get(f"{t} site", "")).rpartition("@")[2]) for t in ("image", "text")]

@@ -1,0 +1,80 @@
+"""Which reference a model is held against: its own, these pairs, or the built-in one, cached.
+
+Whatever is used is named in the settings of every explanation.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from safetensors import SafetensorError
+
+from legenda.catalog import lookup
+from legenda.core.target import digest
+from legenda.corpus.reference import Reference, key, reference_of
+from legenda.corpus.survey import survey_moments
+from legenda.models.dual import Dual
+
+FEWEST = 32
+"""With at least so many pictures, they are their own reference."""
+
+
+def reference_for(dual: Dual, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Reference:
+    """The model's own reference; else these pairs, if there are many; else the built-in one."""
+    if dual.reference is not None:
+        return _completed(dual, dual.reference)
+    if len(pictures) >= FEWEST:
+        return reference_of(dual, pictures, texts, f"the {len(pictures)} pairs themselves")
+    return builtin_reference(dual)
+
+
+def builtin_reference(dual: Dual) -> Reference:
+    """The built-in pictures and sentences, surveyed once per model and site, then cached."""
+    path = cache() / "references" / f"{identity(dual)}.safetensors"
+    if path.exists():
+        try:
+            return Reference.load(path)
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            path.unlink()  # torn by a crash: survey again
+    pictures, texts, source = lookup("reference", "builtin")()
+    found = reference_of(dual, pictures, texts, source)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        found.save(fresh)
+        fresh.replace(path)
+    except OSError:
+        return found  # a cache that cannot be written is no reason to fail
+    return found
+
+
+def cache() -> Path:
+    """Where downloads and surveys are kept: `LEGENDA_CACHE`, else `~/.cache/legenda`."""
+    return Path(os.environ.get("LEGENDA_CACHE") or Path.home() / ".cache" / "legenda")
+
+
+def identity(dual: Dual) -> str:
+    """Twenty letters for the name, the sites and the weights of a model."""
+    parts = [dual.ref, key(dual.image), key(dual.text), repr(dual.preprocess)]
+    for tower in (dual.image, dual.text):
+        parts += [digest(p) for p in list(tower.parameters())[-4:]]  # pyright: ignore
+        parts += [f"{p.double().sum():.10e}" for p in tower.parameters()]  # pyright: ignore
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
+
+
+def _completed(dual: Dual, reference: Reference) -> Reference:
+    """The reference, with moments at sites that it was not shipped with."""
+    for model in (dual.image, dual.text):
+        tower, _, site = key(model).partition("@")
+        if reference.at(tower, site) is None:
+            reference = reference.with_moments(tower, site, _surveyed(dual, model, tower))
+    return reference
+
+
+def _surveyed(dual: Dual, model: Any, tower: str):  # noqa: ANN202 -- Moments
+    pictures, texts, source = lookup("reference", "builtin")()
+    inputs = dual.pixels(pictures) if tower == "image" else dual.ids(texts)
+    return survey_moments(model, [inputs], source)
