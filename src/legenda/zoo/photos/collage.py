@@ -5,6 +5,7 @@ relative. Each collage is a function of its seed.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,12 @@ SOLID = 0.5
 """A place belongs to a stamp where its opacity is above this."""
 TRIES = 60
 FREE = 0.02
+LONGEST_NAME = 4
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """A cut-out, its caption, and its short name: the caption without article and extras."""
+    """A cut-out, its caption, and its short name: the caption without article."""
 
     caption: str
     name: str
@@ -43,9 +45,11 @@ class Placed:
 
 
 def stamps(cache: Path | None = None, part: str = "test") -> list[Stamp]:
-    """The held-out Tux Paint stamps that are real cut-outs: part of their frame is empty.
+    """The held-out Tux Paint stamps with empty parts in their frame, and a caption that names them.
 
-    `part` is `test`, or `validation` for choosing settings.
+    Of a caption only the first sentence is kept, and stamps that need more than four words are left
+    out, as `Remember to flush the toilet …`; no name comes twice. `part` is `test`, or `validation`
+    for choosing settings.
     """
     folder = home(cache) / "pairs"
     if not (folder / "tuxpaint").is_dir():
@@ -56,7 +60,8 @@ def stamps(cache: Path | None = None, part: str = "test") -> list[Stamp]:
     entries = json.loads(HELD_OUT.read_text("utf-8"))[part]
     chosen = [entry for entry in entries if entry["picture"].startswith("tuxpaint/")]
     made = [_stamp(entry["title"], folder / entry["picture"]) for entry in chosen]
-    return [stamp for stamp in made if 0.15 < _cover(stamp.picture) < 0.95]
+    named = {stamp.name: stamp for stamp in made if len(stamp.name.split()) <= LONGEST_NAME}
+    return [stamp for stamp in named.values() if 0.15 < _cover(stamp.picture) < 0.95]
 
 
 def collage(
@@ -128,9 +133,10 @@ def _mask(inner: Image.Image, corner: tuple[int, int], size: int) -> np.ndarray:
 
 
 def _stamp(title: str, path: Path) -> Stamp:
-    words = title.strip().rstrip(".!").split()
-    name = " ".join(words[1:] if words[0].lower() in ("a", "an", "the", "some") else words)
-    return Stamp(title, name.lower(), opened(path))
+    caption = re.split(r"[.!:;—]", title.strip())[0].strip("“” ")
+    words = caption.lower().split()
+    name = " ".join(words[1:] if words[:1] in (["a"], ["an"], ["the"], ["some"]) else words)
+    return Stamp(caption, name, opened(path))
 
 
 def _cover(picture: Image.Image) -> float:

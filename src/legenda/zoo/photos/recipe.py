@@ -49,11 +49,11 @@ class Settings:
     batch: int = 512
     plain: float = 0.3
     places: int = 12
-    dropout: float = 0.4
+    dropout: float = 0.5
     dense: float = 0.5
-    noise: float = 0.8
+    noise: float = 1.0
     schedule: Schedule = Schedule(
-        steps=400, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.2, half=True
+        steps=800, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.2, half=True
     )
 
 

@@ -137,7 +137,6 @@ def load(
     image.features = mobilenet(cache).features
     text = PhotosText(bert)
     state = {name: value.float() for name, value in load_file(heads).items()}
-    image.pool.head = Head(WIDTH, hidden=len(state["image.head.bent.0.bias"]))
     try:
         image.pool.load_state_dict(_part(state, "image."))
         text.head.load_state_dict(_part(state, "text."))
