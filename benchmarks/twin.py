@@ -49,7 +49,8 @@ def published(
         with rewriting(site, pour):
             seen = model.get_image_features(pixel_values=pixels.expand(copies, -1, -1, -1))
             read = model.get_text_features(
-                input_ids=ids.expand(copies, -1), attention_mask=torch.ones_like(ids.expand(copies, -1))
+                input_ids=ids.expand(copies, -1),
+                attention_mask=torch.ones_like(ids.expand(copies, -1)),
             )
         fit = cosine_similarity(seen.pooler_output, read.pooler_output).mean()
         loss = beta * state["kl"].mean() - fit

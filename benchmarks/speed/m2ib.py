@@ -59,7 +59,10 @@ def explain_both(dual: Dual, x: Tensor, ids: Tensor, how: dict[str, InformationB
 def measure() -> Measurement:
     """The rows of issue 2 about speed."""
     dual = vit_b_32()
-    x, ids = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1)), dual.ids([SENTENCE])
+    x, ids = (
+        torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1)),
+        dual.ids([SENTENCE]),
+    )
     ours = {
         t: InformationBottleneck(moments=survey_moments(m, [inputs], "the pair"))
         for t, m, inputs in (("image", dual.image, x), ("text", dual.text, ids))
@@ -76,7 +79,7 @@ def measure() -> Measurement:
     spread = {k: (min(v), max(v)) for k, v in seconds.items()}
     notes = [
         f"seconds per pair: twin {slow:.3f}, same noise {same:.4f}, default {default:.4f}; "
-        f"spread {({k: tuple(round(s, 4) for s in v) for k, v in spread.items()})}; "
+        f"spread { ({k: tuple(round(s, 4) for s in v) for k, v in spread.items()}) }; "
         f"load {os.getloadavg()[0]:.2f}, threads {torch.get_num_threads()}"
     ]
     if quick():
@@ -135,7 +138,9 @@ def steadiness() -> list[Row]:
     target = Similarity("captions", _normal(dual.text, ids))
     seen = units(dual.image, x)
     maps = {
-        draws: replace(base, draws=draws, seed=seed, batch=4 if draws > 50 else 32)(seen, x, target).map()
+        draws: replace(base, draws=draws, seed=seed, batch=4 if draws > 50 else 32)(
+            seen, x, target
+        ).map()
         for draws, seed in ((base.draws, 0), (10, 1), (200 if not quick() else 50, 2))
     }
     reference = maps[max(maps)].flatten(1)

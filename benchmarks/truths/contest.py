@@ -132,7 +132,16 @@ def contest(cases: Cases, reach: float, say: Say, goals: dict[str, float], atten
         for name, each in values[column].items():
             mean = float(each.mean())
             rows.append(
-                Row(f"{column}: {name}", mean, measure.unit, "", None, len(each), bootstrap(each), control)
+                Row(
+                    f"{column}: {name}",
+                    mean,
+                    measure.unit,
+                    "",
+                    None,
+                    len(each),
+                    bootstrap(each),
+                    control,
+                )
             )
     return rows, maps
 
@@ -144,23 +153,50 @@ def heads(values: dict[str, dict[str, Tensor]], columns: dict[str, Any], goals: 
         each = values[column]["m2ib"]
         mean, control = float(each.mean()), float(values[column]["random"].mean())
         rows.append(
-            Row(f"m2ib, {column}", mean, "share", f"aim: ≥{goal:g}", mean >= goal, len(each), bootstrap(each), control)
+            Row(
+                f"m2ib, {column}",
+                mean,
+                "share",
+                f"aim: ≥{goal:g}",
+                mean >= goal,
+                len(each),
+                bootstrap(each),
+                control,
+            )
         )
     for column in LOCAL:
         for rival in ("random", "centre"):
             lead = difference(values[column]["m2ib"], values[column][rival])
             rows.append(
-                Row(f"m2ib − {rival}, {column}", lead.value, "share", "M2IB beats random and centre on every localisation row", lead.interval[0] > 0, lead.n, lead.interval)
+                Row(
+                    f"m2ib − {rival}, {column}",
+                    lead.value,
+                    "share",
+                    "M2IB beats random and centre on every localisation row",
+                    lead.interval[0] > 0,
+                    lead.n,
+                    lead.interval,
+                )
             )
     for column, measure in columns.items():
         means = {
-            name: float(v.mean()) for name, v in values[column].items() if not name.startswith("ceiling")
+            name: float(v.mean())
+            for name, v in values[column].items()
+            if not name.startswith("ceiling")
         }
         best = max(means, key=lambda m: means[m] * (1 if measure.higher_is_better else -1))
         order = sorted(means, key=lambda m: -means[m] if measure.higher_is_better else means[m])
         place = order.index("m2ib") + 1
         goal, ok = ("first in mIoU", place == 1) if column == "best-iou" else ("", None)
-        rows.append(Row(f"place of m2ib in {column} (first: {best}, {means[best]:.3f})", place, f"of {len(means)}", goal, ok))
+        rows.append(
+            Row(
+                f"place of m2ib in {column} (first: {best}, {means[best]:.3f})",
+                place,
+                f"of {len(means)}",
+                goal,
+                ok,
+            )
+        )
     return rows
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from benchmarks.table import Measurement, Row, quick
-from benchmarks.truths.contest import Cases, contest
+from benchmarks.truths.contest import contest
 from benchmarks.truths.sanity_rows import sanity_rows
 from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
 from legenda.agreement import explainer, units
@@ -70,7 +70,16 @@ def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
             chance = float(measured.chance(found).mean())
             goal = "the word that differs from a foil caption ranks first"
             rows.append(
-                Row(f"foreign word first, {way}: {name}", float(each.mean()), "share", goal if name == "m2ib" else "", None, len(each), wilson(right, len(each)), chance)
+                Row(
+                    f"foreign word first, {way}: {name}",
+                    float(each.mean()),
+                    "share",
+                    goal if name == "m2ib" else "",
+                    None,
+                    len(each),
+                    wilson(right, len(each)),
+                    chance,
+                )
             )
     return rows
 
@@ -81,7 +90,11 @@ def text_methods(moments) -> dict:
              "grad_cam", "occlusion", "chefer", "kernel_shap", "rise", "random")  # fmt: skip
     found = {}
     for name in names:
-        at = {"at": "site"} if name in {"saliency", "integrated_gradients", "occlusion", "kernel_shap", "rise"} else {}  # noqa: E501
+        at = (
+            {"at": "site"}
+            if name in {"saliency", "integrated_gradients", "occlusion", "kernel_shap", "rise"}
+            else {}
+        )  # noqa: E501
         few = {"masks": 50 if quick() else 200} if name == "rise" else {}
         found[name] = explainer(name, moments, **at, **few)
     return found
@@ -104,7 +117,16 @@ def mismatch_rows(dual: Dual, count: int) -> list[Row]:
         )
         area, between = auroc(matched, swapped[wrong]), auroc_interval(matched, swapped[wrong])
         rows.append(
-            Row(f"mismatch flag, {kind}", area, "AUROC", "aim ≥0.9", area >= 0.9, count, between, 0.5)
+            Row(
+                f"mismatch flag, {kind}",
+                area,
+                "AUROC",
+                "aim ≥0.9",
+                area >= 0.9,
+                count,
+                between,
+                0.5,
+            )
         )
         limit = dual.reference.threshold
         for name, values in (("matched flagged", matched), ("swapped flagged", swapped[wrong])):

@@ -26,7 +26,11 @@ def measured(dual: Dual, say: Callable[[str], None]) -> list[Row]:
     target = dual.similar_to_text(list(scenes.sentences))
     root: Any = dual.image.root  # pyright: ignore
     tune = Tuning(
-        root, dual.words.tokenizer, scenes.sentences, images=64 if few else 4096, batch=32 if few else 64
+        root,
+        dual.words.tokenizer,
+        scenes.sentences,
+        images=64 if few else 4096,
+        batch=32 if few else 64,
     )
     measure = RemoveAndRetrain(tune, scenes.train, (0.5,) if few else (0.1, 0.3, 0.5))
     opened, made = units(dual.image, x), methods(dual)
@@ -42,6 +46,15 @@ def measured(dual: Dual, say: Callable[[str], None]) -> list[Row]:
         ok = lead.interval[0] > 0 if name == "m2ib" and not few else None
         goal = "removal costs more than random removal" if name == "m2ib" else ""
         rows.append(
-            Row(f"ROAR+, cost of removal: {name}", float(each.mean()), "share of held-out pairs", goal, ok, len(each), bootstrap(each), float(blind.mean()))
+            Row(
+                f"ROAR+, cost of removal: {name}",
+                float(each.mean()),
+                "share of held-out pairs",
+                goal,
+                ok,
+                len(each),
+                bootstrap(each),
+                float(blind.mean()),
+            )
         )
     return rows

@@ -22,7 +22,9 @@ LIMIT = 0.5
 
 def sanity_rows(cases: Cases, say: Callable[[str], None], count: int) -> list[Row]:
     """Caption swap, gibberish, seed stability for all methods; the cascade for some."""
-    some = Cases(cases.dual, cases.x[:count], cases.texts[:count], cases.masks[:count], cases.named[:count])
+    some = Cases(
+        cases.dual, cases.x[:count], cases.texts[:count], cases.masks[:count], cases.named[:count]
+    )
     target = some.target
     swapped = shifted(target)
     gibberish = Similarity("nonsense", some.dual.embed_text(nonsense(count)))
@@ -40,13 +42,17 @@ def sanity_rows(cases: Cases, say: Callable[[str], None], count: int) -> list[Ro
             each = measure.each(some.units, some.x, target, found)
             control = float(measure.each(some.units, some.x, target, blank).mean())
             ok = float(each.mean()) < LIMIT if name == "m2ib" else None
-            rows.append(row(f"{label}: {name}", each, control, "maps must change with the caption", ok))
+            rows.append(
+                row(f"{label}: {name}", each, control, "maps must change with the caption", ok)
+            )
         if hasattr(method, "seed"):
             stable = SeedStability(tuple(replace(method, seed=seed) for seed in (1, 2)))
             each = stable.each(some.units, some.x, target, found)
             control = float(stable.each(some.units, some.x, target, blank).mean())
             ok = float(each.mean()) > 0.8 if name == "m2ib" else None
-            rows.append(row(f"seed stability: {name}", each, control, "the same map for another seed", ok))
+            rows.append(
+                row(f"seed stability: {name}", each, control, "the same map for another seed", ok)
+            )
     few = Cases(some.dual, some.x[:12], some.texts[:12], some.masks[:12], some.named[:12])
     for name in CASCADED:
         rows += cascade(few, name, made[name])
@@ -65,10 +71,20 @@ def cascade(cases: Cases, name: str, method: Any) -> list[Row]:
     blank = Random(seed=7)(cases.units, cases.x, target)
     control = float(measure.each(cases.units, cases.x, target, blank).mean())
     ok = float(each.mean()) < LIMIT if name == "m2ib" else None
-    return [row(f"cascading weight randomisation: {name}", each, control, "maps must change with the weights", ok)]
+    return [
+        row(
+            f"cascading weight randomisation: {name}",
+            each,
+            control,
+            "maps must change with the weights",
+            ok,
+        )
+    ]
 
 
 def row(name: str, each: Tensor, control: float, goal: str, ok: bool | None) -> Row:
     """A correlation with its interval."""
     each = torch.nan_to_num(each.detach().float())
-    return Row(name, float(each.mean()), "correlation", goal, ok, len(each), bootstrap(each), control)
+    return Row(
+        name, float(each.mean()), "correlation", goal, ok, len(each), bootstrap(each), control
+    )

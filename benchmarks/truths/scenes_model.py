@@ -21,6 +21,8 @@ def measure() -> Measurement:
     for share in held_out(dual, TEST_SEEDS + 500_000, groups=1 if quick() else 4):
         floor, goal = GOALS.get(share.name, (0.0, ""))
         ok = share.value >= floor if goal else None
-        rows.append(Row(share.name, share.value, "share", goal, ok, share.n, share.interval, share.chance))
+        rows.append(
+            Row(share.name, share.value, "share", goal, ok, share.n, share.interval, share.chance)
+        )
     rows.sort(key=lambda r: not r.goal)
     return Measurement("scenes-model", rows, [TEST_SEEDS + 500_000])

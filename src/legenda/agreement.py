@@ -121,7 +121,9 @@ def explain(
     LegendaError: with one sentence, for anything that cannot be read, opened or computed.
     """
     dual = opened(model, site, device)
-    pictures = list(image) if isinstance(image, Sequence) and not isinstance(image, str) else [image]
+    pictures = (
+        list(image) if isinstance(image, Sequence) and not isinstance(image, str) else [image]
+    )
     texts = [text] if isinstance(text, str) else list(text)
     pictures, texts = paired(pictures, texts)
     return list(
@@ -164,7 +166,9 @@ def explanations(
     **settings: Any,
 ) -> Iterator[Agreement]:
     """`explain` for an opened model, pair by pair as they are done."""
-    read = [(p, "picture") if isinstance(p, Image.Image) else (open_image(p), str(p)) for p in pictures]
+    read = [
+        (p, "picture") if isinstance(p, Image.Image) else (open_image(p), str(p)) for p in pictures
+    ]
     dual.ids(texts)  # a bad sentence is refused before any work
     reference = reference_for(dual, [p for p, _ in read], texts)
     image_how, text_how = (
@@ -173,6 +177,7 @@ def explanations(
         )
         for tower, model in (("image", dual.image), ("text", dual.text))
     )
+    used = {"explainer": method} | _settings(dual, (image_how, text_how), reference)
     for start in range(0, len(read), batch):
         began = time.perf_counter()
         some, said = read[start : start + batch], list(texts[start : start + batch])
@@ -191,7 +196,7 @@ def explanations(
                 read_words(dual, said[i], words.scores[i]),
                 dual.preprocess.draw_back(row(seen, i).map()[0], picture.size),
                 _figures(seen, words, i, image, text),
-                match, (), {"explainer": method} | _settings(dual, (image_how, text_how), reference), seconds,
+                match, (), used, seconds,
                 dual.preprocess.frame(picture.size),
             )  # fmt: skip
             yield replace(made, scores=judged(dual, made)) if score else made
@@ -199,7 +204,9 @@ def explanations(
                 progress("explained", start + i + 1, len(read))
 
 
-def for_tower(dual: Dual | None, tower: str, method: str, settings: dict[str, Any]) -> dict[str, Any]:
+def for_tower(
+    dual: Dual | None, tower: str, method: str, settings: dict[str, Any]
+) -> dict[str, Any]:
     """The settings of one tower: a setting may be given per tower, and β has a default there."""
     found = {
         name: value[tower] if isinstance(value, dict) and tower in value else value
@@ -264,7 +271,9 @@ def judged(
         make = replace(make, steps=6) if hasattr(make, "steps") else make
         lot = torch.Generator().manual_seed(seed)
         evidence = agreement.image
-        shuffled = [torch.randperm(int(evidence.drawn.sum()), generator=lot) for _ in range(randoms)]
+        shuffled = [
+            torch.randperm(int(evidence.drawn.sum()), generator=lot) for _ in range(randoms)
+        ]
         scores = evidence.scores.repeat(randoms + 1, 1)
         values = evidence.scores[evidence.drawn]
         for i, order in enumerate(shuffled):

@@ -184,8 +184,8 @@ class Job:
         """Find the reference once for all pairs."""
         from dataclasses import replace
 
-        from legenda.references import FEWEST, reference_for
         from legenda.corpus.images import open_image
+        from legenda.references import FEWEST, reference_for
 
         some = pairs[:256] if count >= FEWEST and self.dual.reference is None else pairs[:1]
         if some:

@@ -89,8 +89,8 @@ def runs(
     from dataclasses import replace
 
     from legenda.agreement import explainer, explanations, opened
-    from legenda.references import reference_for
     from legenda.corpus.images import open_image
+    from legenda.references import reference_for
 
     each = [(s, b, n, settings_of(None, beta=b, steps=n) | fixed) for s, b, n in grid]
     for *_, settings in each:

@@ -69,8 +69,8 @@ class Reference:
             moments = {
                 key: Moments(
                     *(file.get_tensor(f"{key}/{part}") for part in PARTS),
-                    int(about[f"{key}/count"]),
-                    about[f"{key}/source"],
+                    count=int(about[f"{key}/count"]),
+                    source=about[f"{key}/source"],
                 )
                 for key in keys
             }

@@ -58,7 +58,7 @@ def open_dual(site: Site | None = None, cache: Path | None = None) -> Dual:
     )
     count = sum(p.numel() for tower in (image, text) for p in tower.parameters())
     about = {
-        "kind": f"frozen MobileNetV2 and MiniLM under trained heads, {count / 1e6:.1f} M parameters",
+        "kind": f"frozen MobileNetV2 and MiniLM, trained heads, {count / 1e6:.1f} M parameters",
         "sites": "image=features.2…features.18, text=0…5",
         "trained on": "emoji, stamps and clip art with their titles (heads only)",
     }

@@ -94,7 +94,9 @@ def distractors(dual: Dual, images: torch.Tensor, scenes: list[Scene], attribute
         cosine = embedded[ids] @ images[i]
         right += int(cosine[0] > cosine[1:].max())
         total += 1
-    return Share(f"{attribute} against all others", right, total, float(np.mean(1 / np.array(ways))))
+    return Share(
+        f"{attribute} against all others", right, total, float(np.mean(1 / np.array(ways)))
+    )
 
 
 def one_attribute(scene: Scene, attribute: str) -> list[Claim]:

@@ -1,0 +1,41 @@
+"""Presets against the published procedure, written out in `benchmarks/twin.py`."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.twin import published
+from legenda.agreement import units
+from legenda.core.target import Similarity
+from legenda.explain.bottleneck import InformationBottleneck
+from legenda.models.opening import open_model
+from legenda.presets import M2IB, M2IB_SITES
+from legenda.zoo.scenes import draw, photograph
+
+
+def test_the_quirks_of_m2ib_are_fields_that_differ_from_our_defaults():
+    ours, theirs = asdict(InformationBottleneck()), asdict(M2IB)
+    quirks = {name for name in theirs if theirs[name] != ours[name]}
+    assert quirks == {"beta", "draws", "antithetic", "per", "special", "stale", "moments"}
+    assert (M2IB.beta, M2IB.steps, M2IB.lr, M2IB.draws, M2IB.start) == (0.1, 10, 1.0, 10, 5.0)
+    assert M2IB_SITES == {"image": 9, "text": 9}
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_m2ib_is_the_published_procedure_at_the_same_noise(tower):
+    dual = open_model("zoo:scenes", "image=1,text=1")
+    scene = draw(2_000_000)
+    x, ids = dual.pixels([Image.fromarray(photograph(scene))]), dual.ids([scene.caption()])
+    model, given = (dual.image, x) if tower == "image" else (dual.text, ids)
+    partner = dual.embed_text([scene.caption()]) if tower == "image" else dual.embed_images(x)
+    found = M2IB(units(model, given), given, Similarity("partner", partner)).scores[0]
+    acts = model.acts(given)
+    normal = torch.Generator().manual_seed(M2IB.seed)
+    steps = [M2IB._noise(normal, acts) for _ in range(M2IB.steps)]
+    root = dual.image.root
+    slow = published(root, x, ids, tower, model.block, lambda step: steps[step])
+    root.zero_grad()
+    assert (found - slow).abs().max() <= 1e-3 * slow.abs().max()
+    assert all(p.grad is None for p in root.parameters())
