@@ -13,7 +13,8 @@ from torch import nn
 from legenda.core.hooks import output_of, rewriting
 from legenda.core.model import Run
 from legenda.corpus.view_box import Preprocess
-from legenda.models.hub import dual_of, encoder_of
+from legenda.models.encoder import encoder_of
+from legenda.models.hub import dual_of
 from legenda.models.module import ModuleModel
 
 SENTENCES = ["a red house on sand", "a striped blue boat", "a tree and a pink star on fog"]

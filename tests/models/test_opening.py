@@ -14,7 +14,7 @@ from legenda.core.units import Units
 from legenda.errors import BadInput, Missing, Refused
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.models.dual import Dual
-from legenda.models.hub import Encoder
+from legenda.models.encoder import Encoder
 from legenda.models.module import ModuleModel
 from legenda.models.opening import blocks, open_model
 from legenda.models.words import Words

@@ -51,7 +51,7 @@ def doctor(
 def found() -> dict[str, Any]:
     """Everything that can be said of this installation."""
     from legenda import __version__
-    from legenda.models.hub import offline
+    from legenda.models.loading import offline
 
     return {
         "legenda": __version__,

@@ -47,7 +47,8 @@ def listed() -> dict[str, Any]:
     """What can be opened, and by which methods it can be explained."""
     from legenda.catalog import names
     from legenda.cli.zoo import summary
-    from legenda.models.hub import DUAL, ENCODERS
+    from legenda.models.encoder import ENCODERS
+    from legenda.models.hub import DUAL
 
     return {
         "zoo": {f"zoo:{name}": summary(name) for name in names("zoo")},

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from legenda.catalog import lookup
 from legenda.errors import BadInput, Missing, Refused, near
 from legenda.models.dual import Dual
-from legenda.models.hub import Encoder, Site, open_folder
+from legenda.models.encoder import Encoder
+from legenda.models.hub import open_folder
+from legenda.models.loading import Site
 from legenda.models.module import ModuleModel
 
 Opened = Dual | Encoder | ModuleModel

@@ -12,7 +12,8 @@ from legenda.corpus.reference import Reference, reference_of
 from legenda.corpus.view_box import Preprocess
 from legenda.errors import BadInput
 from legenda.models.dual import Dual
-from legenda.models.hub import Site, check
+from legenda.models.hub import check
+from legenda.models.loading import Site
 from legenda.models.module import ModuleModel
 from legenda.models.towers import Anatomy, Tower
 from legenda.models.words import Words

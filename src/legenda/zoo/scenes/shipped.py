@@ -8,7 +8,8 @@ from PIL import Image
 from legenda.corpus.reference import Reference, reference_of
 from legenda.errors import Missing
 from legenda.models.dual import Dual
-from legenda.models.hub import Site, open_folder
+from legenda.models.hub import open_folder
+from legenda.models.loading import Site
 from legenda.zoo.scenes.render import photograph
 from legenda.zoo.scenes.world import draw
 

@@ -1,0 +1,113 @@
+"""Loading from folders and the hub, quietly, with one sentence for whatever goes wrong."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from legenda.corpus.view_box import Preprocess
+from legenda.errors import LegendaError, Missing, Refused
+
+Site = dict[str, int | str]
+
+
+def offline() -> bool:
+    """Whether `LEGENDA_OFFLINE` forbids the network."""
+    return os.environ.get("LEGENDA_OFFLINE", "") not in ("", "0")
+
+
+def loaded(folder: str | Path, ref: str, load: Callable[[], Any]) -> Any:
+    """Call a loader of transformers; say in one sentence what went wrong."""
+    named = ref or str(folder)
+    try:
+        with quietly():
+            return load()
+    except LegendaError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        if ref.startswith("hf:") and offline():
+            raise Missing(
+                f"{named} is not in the local Hugging Face cache, and LEGENDA_OFFLINE forbids "
+                "the network. Unset it, or download the model beforehand."
+            ) from None
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        raise Refused(
+            f"{named} cannot be opened as a Hugging Face model: {reason} "
+            "Check its config.json and its weights."
+        ) from None
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence the bars and hints of transformers, and put its settings back."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def built(cls: Any, folder: str | Path, ref: str, where: dict[str, Any]) -> nn.Module:
+    """Weights into a model, in float32; a checkpoint of another architecture is refused."""
+    model, info = loaded(
+        folder, ref,
+        lambda: cls.from_pretrained(
+            folder, **where, dtype=torch.float32, output_loading_info=True, use_safetensors=None
+        ),
+    )  # fmt: skip
+    missing = [k for k in info["missing_keys"] if not k.endswith("position_ids")]
+    mismatched = info.get("mismatched_keys") or []
+    if missing or mismatched:
+        first = sorted(map(str, [*missing, *mismatched]))[0]
+        raise Refused(
+            f"{ref} holds the weights of another architecture: {len(missing)} weights of "
+            f"{cls.__name__} are missing and {len(mismatched)} have another shape "
+            f"(for instance {first}). Check config.json against the checkpoint."
+        )
+    return model.eval().requires_grad_(False)
+
+
+def preprocess_of(folder: str | Path, ref: str, where: dict[str, Any], config: Any) -> Preprocess:
+    """What pictures go through before this model, as its folder says."""
+    import transformers
+
+    processor = loaded(
+        folder, ref, lambda: transformers.AutoImageProcessor.from_pretrained(folder, **where)
+    )
+    if "Siglip2" in type(processor).__name__:
+        side = int(config.patch_size * config.num_patches**0.5)
+        return Preprocess(
+            (side, side), "squash", False, tuple(processor.image_mean), tuple(processor.image_std)
+        )
+    return Preprocess.from_processor(processor)
+
+
+def block_of(site: Site, tower: str, config: Any, name: str) -> int:
+    """The block asked for; by default three quarters down, as published for 12 blocks.
+
+    Never the last one: after it nothing flows from the patches to what is pooled.
+    """
+    depth = int(config.num_hidden_layers)
+    block = site.get(tower, max(0, min((3 * depth) // 4, depth - 2)))
+    if not isinstance(block, int) or not 0 <= block < depth:
+        raise Missing(
+            f"{name} has {tower} blocks 0 to {depth - 1}; it got {tower}={block}. "
+            "Choose one of them."
+        )
+    return block
+
+
+def short(ref: str) -> str:
+    """`clip-vit-base-patch32` for `hf:openai/clip-vit-base-patch32@main`."""
+    return ref.split("@")[0].rstrip("/").replace(":", "/").rsplit("/", 1)[-1]
