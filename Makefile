@@ -23,6 +23,7 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 demo: $(INSTALLED) ## explain a scene and a photograph; writes one HTML page
+	@$(BIN)/legenda zoo fetch photos || true  # a model of real pictures, about 100 MB, once
 	@$(BIN)/legenda demo
 
 test: $(INSTALLED) check ## the checks, then every test
