@@ -1,12 +1,14 @@
 """What `zoo:scenes` knows of scenes it has never seen.
 
 Retrieval: among 256 pictures and their captions, which caption fits this picture best?
-Distractors: a phrase about one thing, against every phrase that differs in one attribute
-and is false of the whole picture; right only if the true phrase beats them all.
+Distractors: a true text against every text that differs from it in one attribute of one
+thing and is false of the picture; right only if the true text beats them all. The text is
+the caption of the whole picture, or (harder, since it tests what belongs to what) a phrase
+about one thing among several.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,9 +18,14 @@ from legenda.core.interval import Interval, wilson
 from legenda.models.dual import Dual
 from legenda.zoo.scenes.render import photograph
 from legenda.zoo.scenes.words import Claim, holds, say
-from legenda.zoo.scenes.world import COLOURS, KINDS, TEXTURES, Scene, draw
+from legenda.zoo.scenes.world import COLOURS, KINDS, TEXTURES, Scene, Thing, draw
 
 WAYS = 256
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "colour": tuple(COLOURS),
+    "kind": tuple(KINDS),
+    "texture": TEXTURES[1:],  # plain is never said
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,12 @@ def held_out(dual: Dual, first_seed: int, groups: int = 4) -> list[Share]:
     )
     texts = dual.embed_text([s.caption() for s in scenes])
     found = retrieval(images, texts)
-    return found + [distractors(dual, images, scenes, a) for a in ("colour", "kind", "texture")]
+    for kind, make in (("caption", changed_captions), ("phrase", changed_phrases)):
+        for attribute in ATTRIBUTES:
+            cases = [make(scene, attribute) for scene in scenes]
+            name = f"{kind}, {attribute} against all others"
+            found.append(distractors(name, dual, images, cases))
+    return found
 
 
 def distinct(first_seed: int, count: int) -> Iterator[Scene]:
@@ -78,36 +90,50 @@ def retrieval(images: torch.Tensor, texts: torch.Tensor) -> list[Share]:
     ]
 
 
-def distractors(dual: Dual, images: torch.Tensor, scenes: list[Scene], attribute: str) -> Share:
-    """One true phrase per scene against all phrases false of it that differ in `attribute`."""
-    right = total = 0
-    ways: list[int] = []
-    phrases: dict[str, int] = {}
-    cases: list[tuple[int, list[int]]] = []
-    for i, scene in enumerate(scenes):
-        claims = one_attribute(scene, attribute)
-        if len(claims) > 1:
-            cases.append((i, [phrases.setdefault(say(c), len(phrases)) for c in claims]))
-            ways.append(len(claims))
-    embedded = dual.embed_text(list(phrases))
-    for i, ids in cases:
-        cosine = embedded[ids] @ images[i]
-        right += int(cosine[0] > cosine[1:].max())
-        total += 1
-    return Share(
-        f"{attribute} against all others", right, total, float(np.mean(1 / np.array(ways)))
-    )
+def distractors(
+    name: str, dual: Dual, images: torch.Tensor, cases: Sequence[Sequence[str]]
+) -> Share:
+    """How often a case's first text fits its picture better than all others of the case."""
+    rows: dict[str, int] = {}
+    numbered = [[rows.setdefault(text, len(rows)) for text in case] for case in cases]
+    embedded, right, ways = dual.embed_text(list(rows)), 0, []
+    for image, ids in zip(images, numbered, strict=True):
+        if len(ids) > 1:
+            cosine = embedded[ids] @ image
+            right += int(cosine[0] > cosine[1:].max())
+            ways.append(1 / len(ids))
+    return Share(name, right, len(ways), float(np.mean(ways)))
 
 
-def one_attribute(scene: Scene, attribute: str) -> list[Claim]:
-    """A true claim of one thing (drawn by lot), then its false neighbours in `attribute`."""
-    lot = np.random.default_rng((scene.seed, 5))
-    thing = scene.things[lot.integers(len(scene.things))]
-    claim = {"kind": thing.kind, "colour": thing.colour}
+def picked(scene: Scene) -> Thing:
+    """One thing of a scene, by lot."""
+    return scene.things[np.random.default_rng((scene.seed, 5)).integers(len(scene.things))]
+
+
+def changed_captions(scene: Scene, attribute: str) -> list[str]:
+    """The caption, then those that give one thing another value of the attribute."""
+    thing = picked(scene)
+    if getattr(thing, attribute) not in ATTRIBUTES[attribute]:
+        return []
+    told = scene.caption()
+    found = [told]
+    for value in ATTRIBUTES[attribute]:
+        other = replace(thing, **{attribute: value})
+        things = tuple(other if t is thing else t for t in scene.things)
+        caption = replace(scene, things=things).caption()
+        if caption != told:
+            found.append(caption)
+    return found
+
+
+def changed_phrases(scene: Scene, attribute: str) -> list[str]:
+    """A phrase of one thing, then its neighbours in one attribute that are false of the scene."""
+    thing = picked(scene)
+    if getattr(thing, attribute) not in ATTRIBUTES[attribute]:
+        return []
+    claim: Claim = {"kind": thing.kind, "colour": thing.colour}
     if attribute == "texture":
-        if thing.texture == "plain":
-            return []
         claim["texture"] = thing.texture
-    options = {"colour": COLOURS, "kind": KINDS, "texture": [t for t in TEXTURES if t != "plain"]}
-    others = [{**claim, attribute: o} for o in options[attribute] if o != claim[attribute]]
-    return [claim, *(c for c in others if not any(holds(c, t) for t in scene.things))]
+    others = [{**claim, attribute: v} for v in ATTRIBUTES[attribute] if v != claim[attribute]]
+    false = [c for c in others if not any(holds(c, t) for t in scene.things)]
+    return [say(claim), *map(say, false)]
