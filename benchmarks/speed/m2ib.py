@@ -159,16 +159,9 @@ def steadiness() -> list[Row]:
 
 def same_noise(scores: Tensor) -> Callable[[int], Tensor]:
     """The noise that `M2IB` draws, step by step, for a map of this width."""
-    normal = torch.Generator().manual_seed(M2IB.seed)
-    drawn: list[Tensor] = []
-
-    def noise(step: int) -> Tensor:
-        while len(drawn) <= step:
-            width = 192 if scores.shape[1] == 145 else 128
-            drawn.append(M2IB._noise(normal, torch.empty(1, scores.shape[1], width)))
-        return drawn[step]
-
-    return noise
+    width = 192 if scores.shape[1] == 145 else 128
+    like = torch.empty(1, scores.shape[1], width)
+    return lambda step: M2IB.noise(step, like)
 
 
 def _twin(dual: Dual, x: Tensor, ids: Tensor, steps: int) -> None:

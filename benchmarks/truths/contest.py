@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.table import Row, quick
-from legenda.agreement import explainer, units
+from legenda.agreement import explainer, for_tower, units
 from legenda.core.evidence import Attribution
 from legenda.core.interval import bootstrap
+from legenda.core.model import Attends
 from legenda.core.target import Similarity
 from legenda.core.units import Units
 from legenda.explain.random import Random
@@ -55,7 +56,7 @@ class Cases:
         return units(self.dual.image, self.x)
 
 
-def methods(dual: Dual, attends: bool = True) -> dict[str, Any]:
+def methods(dual: Dual) -> dict[str, Any]:
     """Every image method under its own name, with the settings of the table."""
     reference = dual.reference
     moments = reference and reference.at("image", dual.image.ref.rpartition("@")[2])
@@ -65,9 +66,9 @@ def methods(dual: Dual, attends: bool = True) -> dict[str, Any]:
         return explainer(name, moments, **settings)
 
     found = {
-        "m2ib": make("m2ib"),
-        "m2ib, per entry": make("m2ib", per="entry", beta=3.0),
-        "m2ib, adaptive": make("m2ib", adaptive=True),
+        "m2ib": make("m2ib", **for_tower(dual, "image", "m2ib", {})),
+        "m2ib, per entry": make("m2ib", per="entry", **for_tower(dual, "image", "m2ib", {})),
+        "m2ib, adaptive": make("m2ib", adaptive=True, **for_tower(dual, "image", "m2ib", {})),
         "m2ib, published settings": make("m2ib_published"),
         "nib": make("nib"),
         "saliency": make("saliency"),
@@ -83,7 +84,7 @@ def methods(dual: Dual, attends: bool = True) -> dict[str, Any]:
         "centre": make("centre_gaussian"),
         "random": Random(),
     }
-    if attends:
+    if isinstance(dual.image, Attends):
         found["attention rollout"] = make("attention_rollout")
         found["chefer"] = make("chefer")
     return found
@@ -115,9 +116,9 @@ def measures(cases: Cases, reach: float) -> dict[str, Any]:
     }
 
 
-def contest(cases: Cases, reach: float, say: Say, goals: dict[str, float], attends: bool = True) -> tuple[list[Row], dict[str, Attribution]]:  # fmt: skip # noqa: E501
+def contest(cases: Cases, reach: float, say: Say, goals: dict[str, float]) -> tuple[list[Row], dict[str, Attribution]]:  # fmt: skip # noqa: E501
     """All rows, the headline ones first: who wins, and whether m2ib beats the controls."""
-    maps = maps_of(cases, methods(cases.dual, attends), say)
+    maps = maps_of(cases, methods(cases.dual), say)
     columns = measures(cases, reach)
     values = {
         column: {

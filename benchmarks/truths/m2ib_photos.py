@@ -26,7 +26,7 @@ def measure() -> Measurement:
     assert isinstance(dual, Dual)
     few = quick()
     cases = collage_cases(dual, "test", 2 if few else 64)
-    rows, _ = contest(cases, 16, say, {}, attends=False)
+    rows, _ = contest(cases, 16, say, {})
     rows += sanity_rows(cases, say, 2 if few else 24)
     rows += mismatch_rows(dual)
     return Measurement("m2ib-photos", rows, [0])

@@ -9,7 +9,7 @@ from benchmarks.table import Measurement, Row, quick
 from benchmarks.truths.contest import contest
 from benchmarks.truths.sanity_rows import sanity_rows
 from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
-from legenda.agreement import explainer, units
+from legenda.agreement import explainer, for_tower, units
 from legenda.core.interval import auroc, auroc_interval, wilson
 from legenda.core.target import Contrast, Similarity
 from legenda.models.dual import Dual
@@ -63,7 +63,7 @@ def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
     }
     measured, rows = ForeignWordFirst(foreign), []
     for way, target in targets.items():
-        for name, method in text_methods(moments).items():
+        for name, method in text_methods(dual, moments).items():
             found = method(opened, ids, target)
             each = measured.each(opened, ids, target, found)
             right = round(float(each.sum()))
@@ -84,7 +84,7 @@ def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
     return rows
 
 
-def text_methods(moments) -> dict:
+def text_methods(dual: Dual, moments) -> dict:
     """The methods that explain words."""
     names = ("m2ib", "nib", "saliency", "gradient_times_input", "integrated_gradients",
              "grad_cam", "occlusion", "chefer", "kernel_shap", "rise", "random")  # fmt: skip
@@ -95,6 +95,7 @@ def text_methods(moments) -> dict:
             if name in {"saliency", "integrated_gradients", "occlusion", "kernel_shap", "rise"}
             else {}
         )  # noqa: E501
+        at |= for_tower(dual, "text", name, {})
         few = {"masks": 50 if quick() else 200} if name == "rise" else {}
         found[name] = explainer(name, moments, **at, **few)
     return found

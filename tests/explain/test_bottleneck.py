@@ -71,10 +71,12 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     width = 1 if how.per == "token" else acts.shape[1]
     alpha = torch.full((len(acts), width), how.start, requires_grad=True)
     first, second, before = torch.zeros_like(alpha), torch.zeros_like(alpha), alpha
-    lot = torch.Generator().manual_seed(how.seed)
     half = (how.draws + 1) // 2 if how.antithetic else how.draws
     for step in range(1, how.steps + 1):
-        noise = list(torch.randn(len(acts), half, acts.shape[1], generator=lot).unbind(1))
+        lot = torch.Generator().manual_seed(how.seed * 1_000_003 + step - 1)
+        wide = -(-acts.shape[1] // 16) * 16
+        noise = torch.randn(len(acts), half, wide, generator=lot)[..., : acts.shape[1]]
+        noise = list(noise.unbind(1))
         noise = (noise + [-n for n in noise])[: how.draws] if how.antithetic else noise
         fit = torch.tensor(0.0)
         for eps in noise:

@@ -136,11 +136,10 @@ class InformationBottleneck:
         )
         alpha.requires_grad_()
         optimizer = torch.optim.Adam([alpha], lr=self.lr)
-        normal = torch.Generator(alpha.device).manual_seed(self.seed)
         last, read = clean.new_full(clean.shape, torch.inf), alpha.detach()
-        for _ in range(self.steps):
+        for step in range(self.steps):
             read = alpha.detach().clone() if self.stale else read
-            noise = self._noise(normal, channel.r)
+            noise = self.noise(step, channel.r)
             fit = resume(channel.pour(alpha, noise), self.draws)
             loss = beta * channel.price(alpha) - fit  # (4), one per pair
             (alpha.grad,) = torch.autograd.grad(loss.sum(), [alpha])
@@ -152,7 +151,7 @@ class InformationBottleneck:
         alpha = read if self.stale else alpha.detach()
         with torch.no_grad():
             nats = channel.information(alpha).sum(-1)
-            noise = self._noise(normal, channel.r)
+            noise = self.noise(self.steps, channel.r)
             figures = {
                 "clean": clean,
                 "blocked": blocked,
@@ -162,8 +161,9 @@ class InformationBottleneck:
             }
         return nats, figures
 
-    def _noise(self, normal: torch.Generator, r: Acts) -> Float[Tensor, "s n d"]:
-        """Noise that does not depend on the batch, nor on the padding of its neighbours."""
+    def noise(self, step: int, r: Acts) -> Float[Tensor, "s n d"]:
+        """The noise of a step: it depends neither on the batch nor on its padding."""
+        normal = torch.Generator(r.device).manual_seed(self.seed * 1_000_003 + step)
         half = (self.draws + 1) // 2 if self.antithetic else self.draws
         width = -(-r.shape[2] // 16) * 16  # randn repeats itself in blocks of 16 only
         noise = torch.randn((r.shape[1], half, width), generator=normal, device=r.device)

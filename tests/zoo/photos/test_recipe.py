@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import normalize
 
+from legenda.train.loop import Schedule
 from legenda.zoo.photos import measure, recipe
 from legenda.zoo.photos.features import pixels, widened, wordings
 from legenda.zoo.photos.figures import CARD, counts, filled, table
@@ -63,6 +65,33 @@ def test_held_out_pairs_are_never_drawn(world) -> None:
         recipe.Heads(), spoiled, [*pairs[:12], *hidden], recipe.Settings(batch=99, places=4), 0
     )
     assert all(torch.isfinite(loss(step)[0]) for step in range(5))
+
+
+def test_training_resumes_to_the_same_bits_and_leaves_the_generator_alone(
+    world, tmp_path: Path
+) -> None:
+    data, pairs = world
+    schedule = Schedule(steps=4, warmup=1)
+    settings = recipe.Settings(batch=8, places=4, schedule=schedule)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    whole = recipe.trained(data, pairs, settings, 0)
+    assert torch.rand(1) == expected
+    checkpoint = tmp_path / "checkpoint.safetensors"
+
+    def killed(what: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "SAVED_EVERY", 2)
+        with pytest.raises(KeyboardInterrupt):
+            recipe.trained(data, pairs, settings, 0, checkpoint, killed)
+        assert checkpoint.is_file()
+        resumed = recipe.trained(data, pairs, settings, 0, checkpoint)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
 
 
 def test_the_agreement_is_the_symmetric_cross_entropy_written_slowly() -> None:

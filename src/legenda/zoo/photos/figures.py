@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .measure import Measure
-from .pairs import Pair
+from .pairs import Pair, gallery
 
 CARD = Path(__file__).with_name("card.md")
 
@@ -18,6 +18,17 @@ def write(out: Path, measures: Sequence[Measure], pairs: Sequence[Pair], made: s
     card = filled(CARD.read_text("utf-8"), "pairs", counts(pairs))
     body = f"{made}\n\n{table(measures)}"
     (out / CARD.name).write_text(filled(card, "measured", body), "utf-8")
+
+
+def held_out_entries(pairs: Sequence[Pair], seed: int = 0) -> dict[str, list[dict[str, str]]]:
+    """The galleries of the validation and the test families, to ship beside the heads."""
+    return {
+        part: [
+            {"picture": pairs[i].picture, "title": pairs[i].title, "caption": pairs[i].caption}
+            for i in gallery(pairs, part, seed)
+        ]
+        for part in ("validation", "test")
+    }
 
 
 def counts(pairs: Sequence[Pair]) -> str:

@@ -24,12 +24,13 @@ from legenda.train.loop import Schedule, fit
 
 from . import features as frozen
 from .fetch import fetch, fetch_pairs, home
-from .figures import write
+from .figures import held_out_entries, write
 from .measure import Encoder, Measure, cifar10, retrievals
 from .pairs import Pair, gallery, listed, split
 from .towers import HEADS, HELD_OUT, WIDTH, Pool, load, mobilenet, word_head
 
 Progress = Callable[[str, int, int], None]
+SAVED_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,28 @@ def validate(heads: Heads, data: Data, pairs: Sequence[Pair]) -> float:
     return float((rank <= 5).float().mean())
 
 
+def trained(
+    data: Data,
+    pairs: Sequence[Pair],
+    settings: Settings,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Heads:
+    """Heads after all steps; the global generator is left as it was."""
+
+    def report(step: int, _: dict[str, float]) -> None:
+        if progress:
+            progress("heads", step + 1, settings.schedule.steps)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        heads = Heads(settings.dropout, data.classifier).train()
+        loss = make_loss(heads, data, pairs, settings, seed)
+        fit(heads, loss, settings.schedule, checkpoint, every=SAVED_EVERY, report=report)
+    return heads
+
+
 def train(
     out: Path,
     seed: int = 0,
@@ -184,16 +207,7 @@ def train(
     settings = settings or Settings()
     out.mkdir(parents=True, exist_ok=True)
     data, pairs = prepare(cache, seed, progress)
-    torch.manual_seed(seed)
-    heads = Heads(settings.dropout, data.classifier).train()
-    loss = make_loss(heads, data, pairs, settings, seed)
-
-    def report(step: int, _: dict[str, float]) -> None:
-        if progress:
-            progress("heads", step + 1, settings.schedule.steps)
-
-    checkpoint = out / "checkpoint.safetensors"
-    fit(heads, loss, settings.schedule, checkpoint, every=100, report=report)
+    heads = trained(data, pairs, settings, seed, out / "checkpoint.safetensors", progress)
     recall = validate(heads, data, pairs)
     _save(heads, out / HEADS.name, seed, settings)
     (out / HELD_OUT.name).write_text(json.dumps(held_out_entries(pairs, seed), indent=1), "utf-8")
@@ -220,17 +234,6 @@ def measure(
     entries = json.loads(held_out.read_text("utf-8"))["test"]
     found = retrievals(encoder, folder, entries, progress)
     return [*found, cifar10(encoder, folder, cifar, progress)] if cifar else found
-
-
-def held_out_entries(pairs: Sequence[Pair], seed: int = 0) -> dict[str, list[dict[str, str]]]:
-    """The galleries of the validation and the test families, to ship beside the heads."""
-    return {
-        part: [
-            {"picture": pairs[i].picture, "title": pairs[i].title, "caption": pairs[i].caption}
-            for i in gallery(pairs, part, seed)
-        ]
-        for part in ("validation", "test")
-    }
 
 
 def _save(heads: Heads, path: Path, seed: int, settings: Settings) -> None:

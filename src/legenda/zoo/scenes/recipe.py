@@ -112,7 +112,7 @@ def triples(scenes: list[Scene], lot: np.random.Generator) -> list[Claim]:
 
 def train(
     out: Path,
-    images: int = 716_800,
+    images: int = 627_200,
     batch: int = 128,
     seed: int = 0,
     workers: int = 1,
