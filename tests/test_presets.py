@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 import pytest
-import torch
 from PIL import Image
 
 from benchmarks.twin import published

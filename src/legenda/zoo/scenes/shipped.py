@@ -14,8 +14,9 @@ from legenda.zoo.scenes.render import photograph
 from legenda.zoo.scenes.world import draw
 
 FOLDER = Path(__file__).parent / "weights"
-SITE: Site = {"image": 1, "text": 1}
-"""Chosen on selection scenes, which are neither training nor test scenes."""
+SITE: Site = {"image": 0, "text": 0}
+BETA = {"image": 2.0, "text": 0.3}
+"""Sites and prices were chosen on selection scenes, neither training nor test scenes."""
 SELECTION_SEEDS, TEST_SEEDS, REFERENCE_SEEDS = 1_000_000, 2_000_000, 3_000_000
 REFERENCE_COUNT = 256
 
