@@ -130,7 +130,7 @@ def steadiness() -> list[Row]:
     """Spearman of the default map, and of ten draws, to 200 draws of the same objective."""
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual) and dual.reference is not None
-    count = 10 if quick() else 100
+    count = 4 if quick() else 100
     scenes = [draw(TEST_SEEDS + i) for i in range(count)]
     x, ids = dual.pixels([_picture(s) for s in scenes]), dual.ids([s.caption() for s in scenes])
     tower, site = "image", dual.image.block  # pyright: ignore
@@ -141,7 +141,7 @@ def steadiness() -> list[Row]:
         draws: replace(base, draws=draws, seed=seed, batch=4 if draws > 50 else 32)(
             seen, x, target
         ).map()
-        for draws, seed in ((base.draws, 0), (10, 1), (200 if not quick() else 50, 2))
+        for draws, seed in ((base.draws, 0), (10, 1), (200 if not quick() else 30, 2))
     }
     reference = maps[max(maps)].flatten(1)
     found = {
