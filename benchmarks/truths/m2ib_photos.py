@@ -25,9 +25,9 @@ def measure() -> Measurement:
     dual = open_model("zoo:photos")
     assert isinstance(dual, Dual)
     few = quick()
-    cases = collage_cases(dual, "test", 2 if few else 24)
+    cases = collage_cases(dual, "test", 2 if few else 10)
     rows, _ = contest(cases, 16, say, {})
-    rows += sanity_rows(cases, say, 2 if few else 8)
+    rows += sanity_rows(cases, say, 2 if few else 4)
     rows += mismatch_rows(dual)
     return Measurement("m2ib-photos", rows, [0])
 

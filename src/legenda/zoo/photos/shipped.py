@@ -23,6 +23,7 @@ from .picture import opened, plain
 from .towers import load
 
 SITE: Site = {"image": "features.13", "text": 3}
+BETA = {"image": 0.1, "text": 0.1}
 """Chosen on collages of validation families, which are neither training nor test families."""
 REFERENCE = Path(__file__).with_name("reference.safetensors")
 REFERENCE_COUNT = 256
@@ -64,7 +65,9 @@ def open_dual(site: Site | None = None, cache: Path | None = None) -> Dual:
         "trained on": "emoji, stamps and clip art with their titles (heads only)",
     }
     reference = Reference.load(REFERENCE) if REFERENCE.exists() else None
-    dual = Dual(seeing, reading, preprocess, words, "photos", "zoo:photos", about, reference)
+    dual = Dual(
+        seeing, reading, preprocess, words, "photos", "zoo:photos", about, reference, BETA
+    )  # fmt: skip
     check(dual)
     return dual
 
