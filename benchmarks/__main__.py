@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 from benchmarks.table import keep
+from legenda.errors import LegendaError
 
 ROWS = {
     "bench": {
@@ -31,7 +32,11 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"there is no {kind} row {name!r}. Known: {', '.join(ROWS[kind])}.\n")
             return 2
     for name in asked or ROWS[kind]:
-        path = keep(kind, import_module(ROWS[kind][name]).measure())
+        try:
+            path = keep(kind, import_module(ROWS[kind][name]).measure())
+        except LegendaError as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            return 2
         sys.stdout.write(f"written: {path.relative_to(path.parents[2])}\n")
     return 0
 
