@@ -16,6 +16,7 @@ ROWS = {
         "scenes-model": "benchmarks.truths.scenes_model",
         "m2ib-selection": "benchmarks.truths.selection",
         "m2ib-scenes": "benchmarks.truths.m2ib_scenes",
+        "m2ib-roar": "benchmarks.truths.roar_rows",
         "m2ib-photos": "benchmarks.truths.m2ib_photos",
     },
 }

@@ -76,7 +76,7 @@ def methods(dual: Dual) -> dict[str, Any]:
         "smooth grad": make("smooth_grad", draws=2 if few else 25),
         "integrated gradients": make("integrated_gradients", steps=2 if few else 32),
         "grad-cam": make("grad_cam"),
-        "rise": make("rise", masks=16 if few else 128),
+        "rise": make("rise", masks=16 if few else 64),
         "kernel shap": make("kernel_shap", samples=16 if few else 64),
         "occlusion 1×1": make("occlusion", window=1),
         "occlusion 3×3": make("occlusion", window=3),
@@ -167,7 +167,7 @@ def heads(values: dict[str, dict[str, Tensor]], columns: dict[str, Any], goals: 
         )
     for column in LOCAL:
         for rival in ("random", "centre"):
-            lead = difference(values[column]["m2ib"], values[column][rival])
+            lead = difference("m2ib", values[column]["m2ib"], rival, values[column][rival])
             rows.append(
                 Row(
                     f"m2ib − {rival}, {column}",

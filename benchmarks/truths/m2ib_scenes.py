@@ -30,12 +30,11 @@ def measure() -> Measurement:
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual)
     few = quick()
-    cases = naming_cases(dual, TEST_SEEDS, 4 if few else 64)
+    cases = naming_cases(dual, TEST_SEEDS, 4 if few else 32)
     rows, maps = contest(cases, 8, say, {"pointing": 0.95})
-    rows += sanity_rows(cases, say, 4 if few else 24)
+    rows += sanity_rows(cases, say, 4 if few else 12)
     rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 6 if few else 300))
     rows += mismatch_rows(dual, 64 if few else 384)
-    rows += roar_rows(dual, say)
     return Measurement("m2ib-scenes", rows, [TEST_SEEDS])
 
 
@@ -134,10 +133,3 @@ def mismatch_rows(dual: Dual, count: int) -> list[Row]:
             share = int((values <= limit).sum())
             rows.append(Row(f"{name}, {kind}", share / len(values), "share", "", None, len(values), wilson(share, len(values))))  # fmt: skip # noqa: E501
     return rows
-
-
-def roar_rows(dual: Dual, say) -> list[Row]:
-    """ROAR+ by real fine-tuning; see `roar_rows.py`."""
-    from benchmarks.truths.roar_rows import measured
-
-    return measured(dual, say)

@@ -1,16 +1,18 @@
-"""ROAR+: remove what a method attributes most, really fine-tune, and see what is lost."""
+"""ROAR+: remove what a method attributes most, really fine-tune: `make truth ROW=m2ib-roar`."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
-from benchmarks.table import Row, quick
+from benchmarks.table import Measurement, Row, quick
 from benchmarks.truths.contest import methods
 from legenda.agreement import units
 from legenda.core.interval import bootstrap
 from legenda.explain.random import Random
 from legenda.models.dual import Dual
+from legenda.models.opening import open_model
 from legenda.score.compare import difference
 from legenda.score.roar import RemoveAndRetrain
 from legenda.zoo.scenes.tuning import Tuning, split
@@ -18,7 +20,14 @@ from legenda.zoo.scenes.tuning import Tuning, split
 RIVALS = ("m2ib", "occlusion 3×3", "centre")
 
 
-def measured(dual: Dual, say: Callable[[str], None]) -> list[Row]:
+def measure() -> Measurement:
+    """The cost of removal on the scenes world."""
+    dual = open_model("zoo:scenes")
+    assert isinstance(dual, Dual)
+    return Measurement("m2ib-roar", measured(dual, sys.stderr.write), [0])
+
+
+def measured(dual: Dual, say: Callable[[str], object]) -> list[Row]:
     """The cost of removal in held-out retrieval, for a few methods and for random removal."""
     few = quick()
     scenes = split(32, 32) if few else split(512, 256)
@@ -42,7 +51,7 @@ def measured(dual: Dual, say: Callable[[str], None]) -> list[Row]:
     blind = values["random"]
     rows = []
     for name, each in values.items():
-        lead = difference(each, blind)
+        lead = difference(name, each, "random", blind)
         ok = lead.interval[0] > 0 if name == "m2ib" and not few else None
         goal = "removal costs more than random removal" if name == "m2ib" else ""
         rows.append(
