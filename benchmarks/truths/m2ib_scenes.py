@@ -33,7 +33,7 @@ def measure() -> Measurement:
     cases = naming_cases(dual, TEST_SEEDS, 4 if few else 32)
     rows, maps = contest(cases, 8, say, {"pointing": 0.95})
     rows += sanity_rows(cases, say, 4 if few else 12)
-    rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 6 if few else 300))
+    rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 6 if few else 150))
     rows += mismatch_rows(dual, 64 if few else 384)
     return Measurement("m2ib-scenes", rows, [TEST_SEEDS])
 
@@ -86,7 +86,7 @@ def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
 def text_methods(dual: Dual, moments) -> dict:
     """The methods that explain words."""
     names = ("m2ib", "nib", "saliency", "gradient_times_input", "integrated_gradients",
-             "grad_cam", "occlusion", "chefer", "kernel_shap", "rise", "random")  # fmt: skip
+             "grad_cam", "occlusion", "chefer", "rise", "random")  # fmt: skip
     found = {}
     for name in names:
         at = (
