@@ -17,8 +17,6 @@ from legenda.models import opening
 from legenda.zoo.scenes import draw
 from legenda.zoo.scenes.render import photograph
 
-ZOO = Path(__file__).parents[2] / "src/legenda/zoo/scenes/weights/model.safetensors"
-pytestmark = pytest.mark.skipif(not ZOO.exists(), reason="zoo:scenes is not trained yet")
 FAST = ["--no-score", "--steps", "2"]
 
 

@@ -2,11 +2,9 @@ import re
 import runpy
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-ZOO = ROOT / "src/legenda/zoo/scenes/weights/model.safetensors"
 
 
 def test_the_readme_shows_the_example():
@@ -15,7 +13,6 @@ def test_the_readme_shows_the_example():
     assert len([line for line in block.splitlines() if line]) <= 11
 
 
-@pytest.mark.skipif(not ZOO.exists(), reason="zoo:scenes is not trained yet")
 def test_the_example_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(ROOT / "examples/ten_lines.py"))

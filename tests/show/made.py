@@ -21,7 +21,7 @@ def made(
     size: tuple[int, int] = (60, 40),
     flagged: bool = False,
     signed: bool = False,
-    source: str = "/data/a house.png",
+    source: str = "pictures/a house.png",
     **changes: Any,
 ) -> Agreement:
     """A pair with a map of 4 × 4 over the middle square of a picture."""

@@ -28,7 +28,7 @@ def test_json_holds_every_number_and_no_nan():
 def test_the_command_makes_it_again():
     words = shlex.split(plain(made())["command"])
     assert words == [
-        "legenda", "explain", "zoo:scenes", "/data/a house.png", "a red house on sand",
+        "legenda", "explain", "zoo:scenes", "pictures/a house.png", "a red house on sand",
         "--method", "m2ib", "--site", "image=1,text=2",
         "--beta", "1.0", "--steps", "10", "--set", "draws=4", "--seed", "0",
     ]  # fmt: skip

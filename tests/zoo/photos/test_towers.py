@@ -98,7 +98,6 @@ def test_without_the_networks_the_remedy_is_named(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(not HEADS.is_file(), reason="the heads are not trained yet")
 def test_the_heads_are_small() -> None:
     assert HEADS.stat().st_size <= 6e6
 
