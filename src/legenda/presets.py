@@ -15,6 +15,7 @@ M2IB = InformationBottleneck(
     antithetic=False,
     per="entry",
     special="channel",
+    smooth=0.0,
     start=5.0,
     stale=True,
     moments="raw",

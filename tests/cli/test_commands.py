@@ -136,8 +136,8 @@ REFUSED: list[tuple[list[str], str]] = [
     (["zoo:scenes", "scene.png", "a", "--set", "drws=1"], "m2ib has no setting 'drws'. It has:"),
     (["zoo:scenes", "scene.png", "a", "--method", "m2b"], "there is no explain named 'm2b'. Did you mean 'm2ib'"),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--device", "cuda:7"], "there is no device 'cuda:7' here. Choose one of: cpu"),  # noqa: E501
-    (["zoo:scenes", "scene.png", "a", "--site", "image=9"], "scenes has image blocks 0 to 3; it got image=9. Choose one of them."),  # noqa: E501
-    (["zoo:scenes", "scene.png", "a", "--site", "blocks.9"], "scenes has image blocks 0 to 3; it got image=blocks.9. Choose one of them."),  # noqa: E501
+    (["zoo:scenes", "scene.png", "a", "--site", "image=9"], "scenes/image opens at embeddings or at blocks 0 to 3; it got 9. Choose one of them."),  # noqa: E501
+    (["zoo:scenes", "scene.png", "a", "--site", "blocks.9"], "scenes/image opens at embeddings or at blocks 0 to 3; it got blocks.9. Choose one of them."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--out", "scene.png"], "--out scene.png is a file; a folder, or a name ending in .html, is needed."),  # noqa: E501
     (["zoo:scene", "scene.png", "a"], "there is no zoo named 'scene'. Did you mean 'scenes'?"),
     (["hollow", "scene.png", "a"], "hollow is no model folder: it has no config.json. Give a folder in Hugging Face layout."),  # noqa: E501

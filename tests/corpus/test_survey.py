@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from legenda.core.model import prefix_of
+from legenda.core.model import Rerun, prefix_of
 from legenda.corpus.survey import FLOOR, SHARD, Moments, Sums, survey_moments
 from tests.toys import SENTENCES, ToyEncoder, pixels, tiny_dual
 
@@ -39,17 +39,38 @@ def test_special_positions_and_padding_are_kept_apart():
     drawn = prefix.acts[prefix.valid & ~prefix.special].double()
     assert moments.count == len(drawn)
     assert torch.allclose(moments.mean, drawn.mean(0).float(), atol=1e-6)
-    ends = prefix.acts[prefix.special].double()
-    assert torch.allclose(moments.special_mean, ends.mean(0).float(), atol=1e-6)
+    begins = prefix.acts[:, 0].double()
+    at_end = dual.words.ends(dual.ids(SENTENCES))
+    ends = prefix.acts[torch.arange(len(SENTENCES)), at_end].double()
+    assert torch.allclose(moments.special_mean[0], begins.mean(0).float(), atol=1e-6)
+    assert torch.allclose(moments.special_mean[1], ends.mean(0).float(), atol=1e-6)
     mean, spread = moments.at(prefix.acts, prefix.special)
-    assert torch.equal(mean[0, 0], moments.special_mean)
+    assert torch.equal(mean[0, 0], moments.special_mean[0])
+    assert torch.equal(mean[2, at_end[2]], moments.special_mean[1])
     assert torch.equal(spread[0, 1], moments.spread)
+
+
+def test_shards_with_more_special_positions_add_ranks():
+    class Marked(ToyEncoder):
+        def prefix(self, x):
+            acts = self.run(x).acts.detach()
+            special = torch.zeros(acts.shape[:2], dtype=torch.bool)
+            special[:, : 1 + int(x[0, 0, 0, 0] > 50)] = True
+            return Rerun(self, x, acts, special, torch.ones_like(special))
+
+    x = pixels(4)
+    few, many = x.clone(), x.clone()
+    few[:, 0, 0, 0], many[:, 0, 0, 0] = 0, 99
+    found = survey_moments(Marked(), [few, many, few], "test")
+    assert found.special_mean.shape == (2, 6)
+    second = Marked().prefix(many).acts[:, 1].detach()
+    assert torch.allclose(found.special_mean[1], second.mean(0), atol=1e-5)
 
 
 def test_a_dead_channel_gets_a_floor():
     dead = rows.clone()
     dead[:, 2] = 4.0
-    moments = Moments.from_sums(Sums.of(dead), Sums.of(dead[:0]), "test")
+    moments = Moments.from_sums([Sums.of(dead)], "test")
     raw = dead.double().std(0, correction=0)
     assert moments.spread[2] == pytest.approx(FLOOR * float(raw.mean()), rel=1e-5)
 

@@ -1,5 +1,6 @@
 """The bottleneck, re-implemented slowly and literally from its equations, and its laws."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from legenda.core.target import Logit, Similarity
 from legenda.core.units import Units
 from legenda.corpus.survey import Moments
 from legenda.errors import BadInput, Unsupported
-from legenda.explain.bottleneck import Channel, InformationBottleneck
+from legenda.explain.bottleneck import Blur, Channel, InformationBottleneck
 from tests.contracts import near
 from tests.toys import SENTENCES, ToyEncoder, pixels, tiny_dual
 
@@ -55,8 +56,10 @@ def literal(how, units, x, target):
 def _literal_pair(how, units, x, target, marks, moments, i):
     acts = units.model.run(x[i : i + 1]).acts.detach()[0]
     special, valid = marks.special[i], marks.valid[i]
-    mu = torch.stack([moments.special_mean if s else moments.mean for s in special])
-    sigma = torch.stack([moments.special_spread if s else moments.spread for s in special])
+    count = iter(range(len(special)))
+    rank = [next(count) if s else None for s in special & valid]
+    mu = torch.stack([moments.mean if k is None else moments.special_mean[k] for k in rank])
+    sigma = torch.stack([moments.spread if k is None else moments.special_spread[k] for k in rank])
     r = (acts - mu) / sigma
     covered = valid if how.special == "channel" else valid & ~special
     beta = how.beta
@@ -64,8 +67,26 @@ def _literal_pair(how, units, x, target, marks, moments, i):
         clean = target.at(torch.tensor([i]))(units.model.run(x[i : i + 1]))
         beta = beta / max(0.05, clean.item())
 
+    def blurred(alpha):
+        """λ, each patch a Gaussian mean over all patches of its row and column."""
+        mask, grid = alpha.sigmoid(), units.model.grid
+        if not grid or not how.smooth:
+            return mask
+        first = int(special.sum())
+        places = [(row, column) for row in range(grid[0]) for column in range(grid[1])]
+        rows = []
+        for row, column in places:
+            weights = [
+                math.exp(-((row - v) ** 2 + (column - w) ** 2) / (2 * how.smooth**2))
+                for v, w in places
+            ]
+            shares = zip(weights, mask[first:], strict=True)
+            rows.append(sum(w * m for w, m in shares) / sum(weights))
+        return torch.cat([mask[:first], torch.stack(rows)])
+
     def kl(alpha):
-        channel = Normal(alpha.sigmoid() * r, (-alpha).sigmoid().expand_as(r))
+        mask = blurred(alpha)
+        channel = Normal(mask * r, (1 - mask).expand_as(r))
         return kl_divergence(channel, Normal(torch.zeros_like(r), torch.ones_like(r)))  # (2)
 
     width = 1 if how.per == "token" else acts.shape[1]
@@ -80,9 +101,9 @@ def _literal_pair(how, units, x, target, marks, moments, i):
         noise = (noise + [-n for n in noise])[: how.draws] if how.antithetic else noise
         fit = torch.tensor(0.0)
         for eps in noise:
-            rows = []
+            rows, masks = [], blurred(alpha)
             for n in range(len(acts)):
-                mask = alpha[n].sigmoid()
+                mask = masks[n]
                 if covered[n]:
                     rows.append(mask * acts[n] + (1 - mask) * (mu[n] + sigma[n] * eps[n]))  # (1)
                 elif special[n] and how.special == "block":
@@ -106,9 +127,9 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     "settings",
     [
         {},
-        {"per": "entry", "draws": 3, "beta": 0.1},
-        {"antithetic": False, "special": "channel", "stale": True, "moments": "given"},
-        {"special": "keep", "adaptive": True, "beta": 5.0, "seed": 7},
+        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5},
+        {"antithetic": False, "special": "channel", "stale": True, "moments": "given", "smooth": 0.0},
+        {"special": "keep", "adaptive": True, "beta": 5.0, "seed": 7, "smooth": 2.0},
     ],
     ids=["default", "entry", "published", "keep-adaptive"],
 )
@@ -122,9 +143,14 @@ def test_it_is_the_literal_twin_at_identical_noise(place, settings):
     assert (found - slow).norm() <= 1e-3 * slow.norm()
 
 
+def plain_channel(units, x, blur=None):
+    prefix = prefix_of(units.model, x)
+    return Channel.over(prefix, torch.arange(len(x)), InformationBottleneck(), blur)
+
+
 def test_information_is_the_kl_of_equation_2():
     units, x, _ = toy()
-    channel = Channel.over(prefix_of(units.model, x), torch.arange(3), InformationBottleneck())
+    channel = plain_channel(units, x)
     for alpha in (torch.randn(3, 4, 6) * 4, torch.randn(3, 4, 1) * 4):
         gate = Normal(alpha.sigmoid() * channel.r, (-alpha).sigmoid().expand_as(channel.r))
         standard = Normal(torch.zeros_like(channel.r), torch.ones_like(channel.r))
@@ -133,24 +159,59 @@ def test_information_is_the_kl_of_equation_2():
 
 def test_information_never_overflows():
     units, x, _ = toy()
-    channel = Channel.over(prefix_of(units.model, x), torch.arange(3), InformationBottleneck())
+    channel = plain_channel(units, x)
     wide = channel.information(torch.full((3, 4, 1), 500.0))
     assert wide.isfinite().all()
     assert near(wide, 0.5 * (channel.r**2 - 1) + 500)
+    blurred = plain_channel(units, x, Blur.over((2, 2), 1.0))
+    alpha = torch.full((3, 4, 1), 500.0, requires_grad=True)
+    (slope,) = torch.autograd.grad(blurred.information(alpha).sum(), [alpha])
+    assert blurred.information(alpha).isfinite().all() and slope.isfinite().all()
 
 
 # ------------------------------------------------------------------------------------- laws
 
 
+def test_a_blur_leaves_a_constant_and_the_total_order_and_reaches_no_special_token():
+    dual, x = tiny_dual("clip"), pixels(2, 16)
+    prefix = prefix_of(dual.image, x)
+    drawn = prefix.valid & ~prefix.special
+    blur = Blur.over(dual.image.grid, 0.8)
+    even = torch.full((2, 17, 1), 0.3)
+    assert near(blur(even, drawn), even)
+    spike = torch.zeros(2, 17, 1)
+    spike[:, 0], spike[:, 1 + 4 + 1] = 5.0, 1.0
+    found = blur(spike, drawn)
+    assert near(found[:, 0], spike[:, 0]), "the class token has no neighbours"
+    assert (found[:, 1:].argmax(1) == 5).all() and (found[:, 1:] > 0).all()
+    assert near(found[0, 1:].reshape(4, 4), found[0, 1:].reshape(4, 4).mT)
+
+
+def test_words_are_never_blurred():
+    units, x, target = words()
+    sharp = InformationBottleneck(smooth=0.0)(units, x, target)
+    assert torch.equal(InformationBottleneck(smooth=3.0)(units, x, target).scores, sharp.scores)
+
+
+@pytest.mark.parametrize("smooth", [-1.0, float("nan"), float("inf")])
+def test_a_blur_is_a_width(smooth):
+    with pytest.raises(BadInput) as caught:
+        InformationBottleneck(smooth=smooth)
+    assert str(caught.value) == (
+        f"InformationBottleneck needs a blur smooth of 0 or more patches; it got {smooth}. "
+        "Try 1, or 0 for none."
+    )
+
+
 def test_a_closed_mask_carries_no_information():
     units, x, _ = toy()
-    channel = Channel.over(prefix_of(units.model, x), torch.arange(3), InformationBottleneck())
+    channel = plain_channel(units, x)
     assert channel.information(torch.full((3, 4, 1), -30.0)).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_dearer_nat_leaves_less_information(place):
-    prices = (0.001, 0.1, 10.0)
+    prices = (0.0001, 0.001, 0.1)
     nats = [InformationBottleneck(beta=b)(*place()).scores.sum() for b in prices]
     assert nats[0] > nats[1] > nats[2]
 
@@ -202,7 +263,10 @@ def test_special_tokens_are_blocked_kept_or_go_through_the_channel(place):
     assert (by["channel"].figures["special"] > 0).all()
     clean = target(units.model.run(x))
     where = prefix.special[..., None]
-    base = torch.where(where, moments.special_mean, prefix.acts)
+    means = moments.special_mean[
+        (prefix.special.cumsum(1) - 1).clamp(0, moments.special_mean.shape[0] - 1)
+    ]
+    base = torch.where(where, means, prefix.acts)
     blocked = target(units.model.run(x, edit=lambda _: base))
     assert near(by["block"].figures["blocked"], blocked)
     assert not near(blocked, clean), "blocking takes something away"
@@ -307,7 +371,7 @@ class OneMatters(nn.Module):
 def test_the_position_that_matters_gets_the_nats(per):
     units, x = Units(OneMatters(), Identity(6)), pixels(8)
     itself = Similarity(tuple("abcdefgh"), units.model.run(x).output.detach())
-    nats = InformationBottleneck(beta=0.01, steps=20, per=per)(units, x, itself).scores
+    nats = InformationBottleneck(beta=0.01, steps=20, per=per, smooth=0.0)(units, x, itself).scores
     assert (nats.argmax(1) == 2).all()
     assert nats[:, 2].mean() > 10 * nats[:, [0, 1, 3]].mean()
 

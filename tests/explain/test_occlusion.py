@@ -33,7 +33,7 @@ def test_it_is_equation_1(window, fill):
 def test_at_the_site_the_cover_is_the_mean_of_the_survey():
     units = sentence_units()
     mean = torch.arange(6.0)
-    moments = Moments(mean, torch.ones(6), torch.zeros(6), torch.ones(6), 1, "a test")
+    moments = Moments(mean, torch.ones(6), torch.zeros(1, 6), torch.ones(1, 6), 1, "a test")
     acts = units.model.acts(IDS[:1]).detach()
     covered = acts.clone()
     covered[0, 2] = mean

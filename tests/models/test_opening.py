@@ -181,10 +181,10 @@ def test_weights_that_are_cut_short(tmp_path):
 def test_a_block_that_is_not_there(tmp_path):
     folder = saved_dual(tmp_path / "clip")
     assert refusal(Missing, folder, "image=9") == (
-        "clip has image blocks 0 to 2; it got image=9. Choose one of them."
+        "clip/image opens at embeddings or at blocks 0 to 2; it got 9. Choose one of them."
     )
     assert refusal(Missing, folder, "image=x") == (
-        "clip has image blocks 0 to 2; it got image=x. Choose one of them."
+        "clip/image opens at embeddings or at blocks 0 to 2; it got x. Choose one of them."
     )
 
 
@@ -241,7 +241,7 @@ def test_sites_that_cannot_be_read(site):
         blocks(site)
     assert str(caught.value) == (
         f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
-        "Blocks count from 0."
+        "Blocks count from 0; before them are the embeddings, text=embeddings."
     )
 
 

@@ -19,7 +19,7 @@ def test_image_embeddings_are_transformers_own(kind):
     with torch.no_grad():
         theirs = network.get_image_features(pixel_values=x).pooler_output
     assert torch.equal(dual.image.run(x).output, theirs)
-    for block in range(3):
+    for block in dual.image.sites:
         prefix = dual.image.at(block).prefix(x)
         assert near(prefix.resume(prefix.acts, torch.arange(3)), theirs)
 
@@ -50,7 +50,7 @@ def test_text_embeddings_are_transformers_own(kind):
     ids = dual.ids(SENTENCES)
     assert torch.equal(ids, fed["input_ids"])
     assert torch.equal(dual.text.run(ids).output, theirs)
-    for block in range(3):
+    for block in dual.text.sites:
         prefix = dual.text.at(block).prefix(ids)
         assert near(prefix.resume(prefix.acts, torch.arange(3)), theirs)
 
@@ -106,8 +106,28 @@ def test_a_block_that_is_not_there():
     with pytest.raises(Missing) as caught:
         tiny_dual("clip").at(image=3)
     assert str(caught.value) == (
-        "tiny-clip/image has blocks 0 to 2; it got block 3. Choose one of them."
+        "tiny-clip/image opens at embeddings or at blocks 0 to 2; it got 3. Choose one of them."
     )
+
+
+@pytest.mark.parametrize("kind", ["vit", "vit-classifier", "dinov2", "dinov2-registers"])
+def test_an_encoder_resumes_from_every_site(kind):
+    tower, x = tiny_encoder(kind).image, pixels(3, 16)
+    for block in tower.sites:
+        prefix = tower.at(block).prefix(x)
+        assert near(prefix.resume(prefix.acts, torch.arange(3)), tower.run(x).output)
+
+
+def test_at_the_embeddings_a_word_is_itself_and_nothing_else():
+    text = tiny_dual("clip").text
+    ids = tiny_dual("clip").ids(["a red house", "a blue house"])
+
+    def differs(tower):
+        one, other = tower.acts(ids)
+        return (one != other).any(-1)[:5].tolist()
+
+    assert differs(text.at("embeddings")) == [False, False, True, False, False]
+    assert differs(text.at(0)) == [False, False, True, True, True]
 
 
 def test_a_tower_can_be_opened_elsewhere():

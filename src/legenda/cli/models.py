@@ -86,18 +86,16 @@ def every_site(opened: Any) -> list[str]:
     """Every site that a model can be opened at."""
     towers = {n: getattr(opened, n, None) for n in ("image", "text")}
     found = [
-        f"{name}={block}"
-        for name, tower in towers.items()
-        for block in range(getattr(tower, "depth", 0))
+        f"{name}={block}" for name, tower in towers.items() for block in getattr(tower, "sites", ())
     ]
     module = getattr(opened, "module", None)
     return found or [name for name, _ in module.named_modules() if name] if module else found
 
 
 def _tower(tower: Any) -> str:
-    depth, grid = getattr(tower, "depth", None), tower.grid
+    sites, grid = getattr(tower, "sites", None), tower.grid
     said = f"open at {tower.ref.rpartition('@')[2]}"
-    said += f" of blocks 0 … {depth - 1}" if depth else ""
+    said += f" of {sites[0]}, {sites[1]} … {sites[-1]}" if sites else ""
     return said + (f", {grid[0]} × {grid[1]} patches" if grid else "")
 
 

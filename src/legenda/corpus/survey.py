@@ -9,12 +9,12 @@ Chan, Golub, LeVeque. Algorithms for computing the sample variance. The American
 Statistician 1983. Merging means and sums of squares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from legenda.core.model import Model, Prefix, prefix_of
@@ -58,70 +58,72 @@ class Sums:
 class Moments:
     """Mean and spread of each channel at a site, over the positions of reference inputs.
 
-    Ordinary positions and special tokens (class, begin, end) are kept apart, since their
+    Special tokens are kept apart from ordinary positions, and from each other by their rank
+    (a sentence's first, such as its begin, then its second, such as its end), since their
     acts differ by orders of magnitude in many models. `source` says what was surveyed.
     """
 
     mean: Float[Tensor, " d"]
     spread: Float[Tensor, " d"]
-    special_mean: Float[Tensor, " d"]
-    special_spread: Float[Tensor, " d"]
+    special_mean: Float[Tensor, "k d"]
+    special_spread: Float[Tensor, "k d"]
     count: int
     source: str
 
     def __repr__(self) -> str:
-        held = torch.stack([self.mean, self.spread, self.special_mean, self.special_spread])
+        held = torch.cat([self._by_rank("mean"), self._by_rank("spread")])
         return f"Moments({self.count} positions of {self.source}, {digest(held)})"
 
     @classmethod
-    def from_sums(cls, ordinary: Sums, special: Sums, source: str) -> "Moments":
-        """Moments with a floor under the spread."""
-
-        def spread(sums: Sums) -> Tensor:
-            raw = (sums.squares / max(1, sums.count)).sqrt()
-            return raw.clamp(min=max(FLOOR * float(raw.mean()), 1e-6)).float()
-
-        return cls(
-            ordinary.mean.float(),
-            spread(ordinary),
-            special.mean.float(),
-            spread(special),
-            ordinary.count,
-            source,
-        )
+    def from_sums(cls, sums: Sequence[Sums], source: str) -> "Moments":
+        """Moments with a floor under the spread: first ordinary positions, then each rank."""
+        raw = [(s.squares / max(1, s.count)).sqrt() for s in sums]
+        floor = max(FLOOR * float(raw[0].mean()), 1e-6)
+        mean = torch.stack([s.mean for s in sums]).float()
+        spread = torch.stack(raw).clamp(min=floor).float()
+        return cls(mean[0], spread[0], mean[1:], spread[1:], sums[0].count, source)
 
     @classmethod
     def of(cls, prefix: Prefix, source: str = "the inputs themselves") -> "Moments":
         """Moments of one batch: what is left to do where there is no reference."""
-        return cls.from_sums(*_sums(prefix), source)
+        return cls.from_sums(_sums(prefix), source)
 
     @classmethod
     def raw(cls, width: int) -> "Moments":
         """Mean 0 and spread 1: acts are taken as they are."""
         zero, one = torch.zeros(width), torch.ones(width)
-        return cls(zero, one, zero, one, 0, "none: raw acts")
+        return cls(zero, one, zero[None], one[None], 0, "none: raw acts")
 
     def at(self, acts: Acts, special: Mask) -> tuple[Tensor, Tensor]:
-        """Mean and spread for each position (b n d), by whether it is special."""
-        where = special[..., None]
-        mean = torch.where(where, self.special_mean.to(acts), self.mean.to(acts))
-        spread = torch.where(where, self.special_spread.to(acts), self.spread.to(acts))
-        return mean, spread
+        """Mean and spread for each position (b n d), by whether and which special it is."""
+        which = rank(special).clamp(max=len(self.special_mean))
+        return self._by_rank("mean").to(acts)[which], self._by_rank("spread").to(acts)[which]
+
+    def _by_rank(self, part: str) -> Float[Tensor, "r d"]:
+        return torch.cat([getattr(self, part)[None], getattr(self, f"special_{part}")])
+
+
+def rank(special: Mask) -> Int[Tensor, "b n"]:
+    """0 at ordinary positions, 1 at the first special one of its input, 2 at the second, …"""
+    return special.cumsum(1) * special
 
 
 def survey_moments(model: Model[Any], batches: Iterable[Tensor], source: str) -> Moments:
     """One pass over reference inputs, `b … -> d`; shards of fixed size, merged in order."""
-    ordinary, special = None, None
+    found: list[Sums] = []
     for x in batches:
         for shard in x.split(SHARD):
-            found = _sums(prefix_of(model, shard))
-            ordinary = found[0] if ordinary is None else ordinary.merge(found[0])
-            special = found[1] if special is None else special.merge(found[1])
-    if ordinary is None or special is None:
+            more = _sums(prefix_of(model, shard))
+            common = [a.merge(b) for a, b in zip(found, more, strict=False)]
+            found = common + found[len(common) :] + more[len(common) :]
+    if not found:
         raise ValueError("a survey needs at least one input")
-    return Moments.from_sums(ordinary, special, source)
+    return Moments.from_sums(found, source)
 
 
-def _sums(prefix: Prefix) -> tuple[Sums, Sums]:
+def _sums(prefix: Prefix) -> list[Sums]:
+    """Sums of ordinary positions, then of special ones by rank."""
+    which = rank(prefix.special & prefix.valid)
     ordinary = prefix.valid & ~prefix.special
-    return Sums.of(prefix.acts[ordinary]), Sums.of(prefix.acts[prefix.valid & prefix.special])
+    ranks = range(1, int(which.max()) + 1)
+    return [Sums.of(prefix.acts[ordinary]), *(Sums.of(prefix.acts[which == k]) for k in ranks)]

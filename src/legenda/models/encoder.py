@@ -39,7 +39,7 @@ def encoder_of(model: Any, preprocess: Preprocess, *, site: Site | None = None, 
     anatomy = Anatomy(inner + parts.embeddings, inner + parts.blocks)
     special = 1 + int(getattr(config, "num_register_tokens", 0) or 0)
     tower = Tower(
-        model, anatomy, block_of(site, "image", config, name),
+        model, anatomy, block_of(site, "image", config),
         classify if classifies else summarise,
         lambda x, n: leading(x, n, special),
         (preprocess.size[0] // config.patch_size, preprocess.size[1] // config.patch_size),

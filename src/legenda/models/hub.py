@@ -74,7 +74,7 @@ def dual_of(
             "vision_model.encoder.layers",
             ("vision_model.pre_layrnorm",) if kind == "clip" else (),
         ),
-        block_of(site, "image", vision, name),
+        block_of(site, "image", vision),
         see_naflex if kind == "siglip2" else see,
         lambda x, n: leading(x, n, 1 if kind == "clip" else 0),
         (rows, rows),
@@ -91,7 +91,7 @@ def dual_of(
     reader = Tower(
         model,
         Anatomy("text_model.embeddings", "text_model.encoder.layers"),
-        block_of(site, "text", text, name),
+        block_of(site, "text", text),
         read,
         lambda ids, n: (words.special(ids), words.valid(ids)),
         None,
@@ -159,5 +159,8 @@ def _about(model: Any, kind: str) -> dict[str, str]:
     vision, text = model.config.vision_config, model.config.text_config
     return {
         "kind": f"{kind} dual encoder, {count / 1e6:.1f} M parameters",
-        "sites": f"image=0…{vision.num_hidden_layers - 1}, text=0…{text.num_hidden_layers - 1}",
+        "sites": ", ".join(
+            f"{tower}=embeddings, 0…{of.num_hidden_layers - 1}"
+            for tower, of in (("image", vision), ("text", text))
+        ),
     }

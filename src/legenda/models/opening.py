@@ -61,7 +61,7 @@ def blocks(site: str | None) -> Site:
         if tower.strip() not in ("image", "text", "both") or not block or block[0] in "-+":
             raise BadInput(
                 f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
-                "Blocks count from 0."
+                "Blocks count from 0; before them are the embeddings, text=embeddings."
             )
         for name in ("image", "text") if tower.strip() == "both" else (tower.strip(),):
             found[name] = int(block) if block.isdigit() else block

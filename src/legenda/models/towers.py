@@ -1,5 +1,8 @@
 """The towers of `transformers`, split at a block: everything before it is computed once.
 
+The site is the output of a block, or that of the embeddings, before any attention has mixed
+the positions: there each word is itself and nothing else.
+
 A forward pass is the library's own. To resume one at block ℓ we copy the *structure* of
 the model (its weights stay shared), take out the blocks up to ℓ, and put in place of the
 embeddings a module that returns the given acts. Causal masks, pooling and projections are
@@ -25,10 +28,16 @@ from legenda.models.module import lazily
 from legenda.models.sharing import Given, place, sharing_copy
 from legenda.types import Acts, Mask
 
+EMBEDDINGS = "embeddings"
+"""The site before the first block."""
+
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where the parts of a tower are, as dotted names from the root of the model."""
+    """Where the parts of a tower are, as dotted names from the root of the model.
+
+    `skip` names what lies between the embeddings and the first block.
+    """
 
     embeddings: str
     blocks: str
@@ -36,13 +45,13 @@ class Anatomy:
 
 
 class Tower:
-    """One tower of a transformers model, opened after a block.
+    """One tower of a transformers model, opened after a block or after the embeddings.
 
     Parameters
     ----------
     root: the whole model; its weights are never copied.
     anatomy: where its embeddings and blocks are.
-    block: index of the block whose output is the site.
+    block: index of the block whose output is the site, or "embeddings".
     call: runs `root` on x and returns its output (an embedding or logits).
     marks: for x, which positions are special, and which are valid (b n each).
     grid: rows and columns of the patches; None for words.
@@ -53,7 +62,7 @@ class Tower:
         self,
         root: nn.Module,
         anatomy: Anatomy,
-        block: int,
+        block: int | str,
         call: Callable[[nn.Module, Tensor], Tensor],
         marks: Callable[[Tensor, int], tuple[Mask, Mask]],
         grid: tuple[int, int] | None,
@@ -63,22 +72,28 @@ class Tower:
         pooled: Callable[[Tensor], Int[Tensor, " b"]] | None = None,
     ):
         blocks = list(root.get_submodule(anatomy.blocks).children())
-        if not 0 <= block < len(blocks):
+        if block != EMBEDDINGS and block not in range(len(blocks)):
             raise Missing(
-                f"{name} has blocks 0 to {len(blocks) - 1}; it got block {block}. "
-                "Choose one of them."
+                f"{name} opens at {EMBEDDINGS} or at blocks 0 to {len(blocks) - 1}; it got "
+                f"{block}. Choose one of them."
             )
         self.root, self.anatomy, self.block, self.depth = root, anatomy, block, len(blocks)
         self.call, self.marks, self.grid, self.pooled = call, marks, grid, pooled
         self.name, self.ref = name, f"{ref}@{block}"
-        self._site = blocks[block]
-        self._suffix = Suffix(root, anatomy, block, pooled is not None)
+        first = 0 if isinstance(block, str) else block + 1
+        self._site = blocks[first - 1] if first else root.get_submodule(anatomy.embeddings)
+        self._suffix = Suffix(root, anatomy, first, pooled is not None)
+
+    @property
+    def sites(self) -> list[int | str]:
+        """Every site it can be opened at."""
+        return [EMBEDDINGS, *range(self.depth)]
 
     def parameters(self) -> list[nn.Parameter]:
         return list(self.root.parameters())
 
-    def at(self, block: int) -> "Tower":
-        """The same tower, opened after another block."""
+    def at(self, block: int | str) -> "Tower":
+        """The same tower, opened at another site."""
         ref = self.ref.rsplit("@", 1)[0]
         return Tower(
             self.root, self.anatomy, block, self.call, self.marks, self.grid,
@@ -159,15 +174,15 @@ class TowerPrefix:
 
 
 class Suffix:
-    """The rest of a model after a block, sharing its weights."""
+    """The rest of a model from a block on, sharing its weights."""
 
-    def __init__(self, root: nn.Module, anatomy: Anatomy, block: int, pooled: bool):
+    def __init__(self, root: nn.Module, anatomy: Anatomy, first: int, pooled: bool):
         self.root = sharing_copy(root)
         self.start = Given(self.root.get_submodule(anatomy.embeddings))
         place(self.root, anatomy.embeddings, self.start)
-        for name in anatomy.skip:
+        for name in anatomy.skip if first else ():
             place(self.root, name, nn.Identity())
-        rest = list(self.root.get_submodule(anatomy.blocks))[block + 1 :]  # pyright: ignore
+        rest = list(self.root.get_submodule(anatomy.blocks))[first:]  # pyright: ignore
         self.last: PooledBlock | None = None
         if pooled and rest and PooledBlock.fits(rest[-1]):
             self.last = PooledBlock(rest[-1])

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from legenda.corpus.reference import Reference, reference_of
 from legenda.corpus.view_box import Preprocess
-from legenda.errors import BadInput
 from legenda.models.dual import Dual
 from legenda.models.hub import check
 from legenda.models.loading import Site
@@ -22,7 +21,7 @@ from .fetch import home
 from .picture import opened, plain
 from .towers import load
 
-SITE: Site = {"image": "features.13", "text": 3}
+SITE: Site = {"image": "features.13", "text": "embeddings"}
 BETA = {"image": 0.3, "text": 0.1}
 """Chosen on collages of validation families, which are neither training nor test families."""
 REFERENCE = Path(__file__).with_name("reference.safetensors")
@@ -34,10 +33,6 @@ def open_dual(site: Site | None = None, cache: Path | None = None) -> Dual:
     """Open the model; `Missing` says how to fetch the frozen networks where they are not here."""
     image, text, tokenizer, pixels = load(cache)
     at = {**SITE, **(site or {})}
-    if not isinstance(at["text"], int):
-        raise BadInput(
-            f"zoo:photos reads text in blocks 0 to 5; it got text={at['text']!r}. Give a number."
-        )
     words = Words(tokenizer, LONGEST, model="zoo:photos")
     side = int(pixels["size"])
     preprocess = Preprocess((side, side), "shortest", True, pixels["mean"], pixels["std"])
@@ -61,7 +56,7 @@ def open_dual(site: Site | None = None, cache: Path | None = None) -> Dual:
     count = sum(p.numel() for tower in (image, text) for p in tower.parameters())
     about = {
         "kind": f"frozen MobileNetV2 and MiniLM, trained heads, {count / 1e6:.1f} M parameters",
-        "sites": "image=features.2…features.18, text=0…5",
+        "sites": "image=features.2…features.18, text=embeddings, 0…5",
         "trained on": "emoji, stamps and clip art with their titles (heads only)",
     }
     reference = Reference.load(REFERENCE) if REFERENCE.exists() else None

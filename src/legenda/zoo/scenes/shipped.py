@@ -1,7 +1,9 @@
 """`zoo:scenes` as it ships: a folder in Hugging Face layout beside this file, and its reference."""
 
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -14,8 +16,8 @@ from legenda.zoo.scenes.render import photograph
 from legenda.zoo.scenes.world import draw
 
 FOLDER = Path(__file__).parent / "weights"
-SITE: Site = {"image": 0, "text": 0}
-BETA = {"image": 2.0, "text": 0.3}
+SITE: Site = {"image": 0, "text": "embeddings"}
+BETA = {"image": 2.0, "text": 0.1}
 """Sites and prices were chosen on selection scenes, neither training nor test scenes."""
 SELECTION_SEEDS, TEST_SEEDS, REFERENCE_SEEDS = 1_000_000, 2_000_000, 3_000_000
 REFERENCE_COUNT = 256
@@ -36,19 +38,16 @@ def open_dual(site: Site | None = None, folder: Path = FOLDER) -> Dual:
 
 
 def write_reference(folder: Path = FOLDER) -> Reference:
-    """Survey fresh reference scenes at every block, and write the result beside the weights."""
+    """Survey fresh reference scenes at every site, and write the result beside the weights."""
     dual = replace(open_dual(folder=folder), reference=None)
     scenes = [draw(REFERENCE_SEEDS + i) for i in range(REFERENCE_COUNT)]
     pictures = [Image.fromarray(photograph(scene)) for scene in scenes]
     texts = [scene.caption() for scene in scenes]
     source = f"{REFERENCE_COUNT} drawn scenes that the model never saw"
-    found: Reference | None = None
-    for block in range(max(dual.image.depth, dual.text.depth)):  # pyright: ignore
-        at = dual.at(
-            min(block, dual.image.depth - 1), min(block, dual.text.depth - 1)  # pyright: ignore
-        )  # fmt: skip
-        more = reference_of(at, pictures, texts, source)
-        found = more if found is None else replace(found, moments={**found.moments, **more.moments})
-    assert found is not None
+    towers: list[Any] = [dual.image, dual.text]
+    found = reference_of(dual, pictures, texts, source)
+    for image, text in zip_longest(*(tower.sites for tower in towers)):
+        more = reference_of(dual.at(image, text), pictures, texts, source)
+        found = replace(found, moments={**found.moments, **more.moments})
     found.save(folder / "reference.safetensors")
     return found
