@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.table import Measurement, Row, quick
 from benchmarks.twin import published
-from legenda.agreement import explainer, units
+from legenda.agreement import explainer, for_tower, units
 from legenda.core.interval import bootstrap
 from legenda.core.target import Similarity
 from legenda.corpus.survey import survey_moments
@@ -134,7 +134,8 @@ def steadiness() -> list[Row]:
     scenes = [draw(TEST_SEEDS + i) for i in range(count)]
     x, ids = dual.pixels([_picture(s) for s in scenes]), dual.ids([s.caption() for s in scenes])
     tower, site = "image", dual.image.block  # pyright: ignore
-    base = explainer("m2ib", dual.reference.at(tower, site))
+    moments = dual.reference.at(tower, site)
+    base = explainer("m2ib", moments, **for_tower(dual, tower, "m2ib", {}))
     target = Similarity("captions", _normal(dual.text, ids))
     seen = units(dual.image, x)
     maps = {

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.speed.m2ib import explain_both, interleaved, vit_b_32
 from benchmarks.table import Measurement, Row, quick
-from legenda.agreement import explainer
+from legenda.agreement import explainer, for_tower
 from legenda.core.target import Similarity
 from legenda.corpus.survey import survey_moments
 from legenda.explain.bottleneck import InformationBottleneck
@@ -55,7 +55,8 @@ def equality(count: int) -> Row:
     assert isinstance(dual, Dual) and dual.reference is not None
     scenes = [draw(TEST_SEEDS + i) for i in range(count)]
     x, ids = dual.pixels([_picture(s) for s in scenes]), dual.ids([s.caption() for s in scenes])
-    how = explainer("m2ib", dual.reference.at("image", dual.image.block))  # pyright: ignore
+    moments = dual.reference.at("image", dual.image.block)  # pyright: ignore
+    how = explainer("m2ib", moments, **for_tower(dual, "image", "m2ib", {}))
     text, seen = _normal(dual.text, ids), units(dual.image, x)
     once = how(seen, x, Similarity("s", text)).scores
     alone = torch.cat(

@@ -67,7 +67,10 @@ def methods(dual: Dual) -> dict[str, Any]:
 
     found = {
         "m2ib": make("m2ib", **for_tower(dual, "image", "m2ib", {})),
-        "m2ib, per entry": make("m2ib", per="entry", **for_tower(dual, "image", "m2ib", {})),
+        "m2ib, no blur": make("m2ib", smooth=0.0, **for_tower(dual, "image", "m2ib", {})),
+        "m2ib, per entry, no blur": make(
+            "m2ib", per="entry", smooth=0.0, **for_tower(dual, "image", "m2ib", {})
+        ),
         "m2ib, adaptive": make("m2ib", adaptive=True, **for_tower(dual, "image", "m2ib", {})),
         "m2ib, published settings": make("m2ib_published"),
         "nib": make("nib"),

@@ -1,5 +1,6 @@
 """How the defaults were chosen, on selection scenes only: `make truth ROW=m2ib-selection`."""
 
+import sys
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -19,16 +20,17 @@ from legenda.score.overlap import BestIoU
 from legenda.score.words import ForeignWordFirst
 from legenda.zoo.scenes.shipped import SELECTION_SEEDS
 
-BETAS = (0.1, 0.3, 1.0, 3.0)
+IMAGE_BETAS, WORD_BETAS = (0.3, 1.0, 3.0), (0.03, 0.1, 0.3, 1.0)
+BLURS = (0.0, 0.7, 1.0)
 
 
 def measure() -> Measurement:
-    """Pointing and mIoU over blocks, prices and masks; word rank over blocks and prices."""
+    """Pointing and mIoU over sites, prices and masks; word rank over sites and prices."""
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual) and dual.reference is not None
     few = quick()
-    rows = image_rows(dual, dual.reference, 2 if few else 64, (1.0,) if few else BETAS)
-    rows += word_rows(dual, dual.reference, 6 if few else 120, (1.0,) if few else BETAS)
+    rows = image_rows(dual, dual.reference, 2 if few else 48, (1.0,) if few else IMAGE_BETAS)
+    rows += word_rows(dual, dual.reference, 6 if few else 120, (0.1,) if few else WORD_BETAS)
     rows.sort(key=lambda r: -r.value)
     return Measurement("m2ib-selection", rows, [SELECTION_SEEDS])
 
@@ -38,13 +40,18 @@ def image_rows(dual: Dual, reference: Reference, count: int, betas: tuple[float,
     cases = naming_cases(dual, SELECTION_SEEDS, count)
     target, rows = cases.target, []
     tower: Any = dual.image
-    for block, per, beta in product(range(tower.depth - 1), ("token", "entry"), betas):
-        opened = replace(cases, dual=dual.at(image=block))
-        how = InformationBottleneck(beta=beta, per=per, moments=reference.at("image", block))
+    for site, beta, (per, smooth) in product(
+        tower.sites[:-1], betas, [("entry", 0.0), *(("token", blur) for blur in BLURS)]
+    ):
+        opened = replace(cases, dual=dual.at(image=site))
+        how = InformationBottleneck(
+            beta=beta, per=per, smooth=smooth, moments=reference.at("image", site)
+        )
         found = how(opened.units, cases.x, target)
         each = Pointing(cases.mask).each(opened.units, cases.x, target, found).float()
         iou = float(BestIoU(cases.mask).each(opened.units, cases.x, target, found).mean())
-        name = f"image, block {block}, λ per {per}, β={beta:g} (mIoU {iou:.3f})"
+        name = f"image={site}, λ per {per}, blur {smooth:g}, β={beta:g} (mIoU {iou:.3f})"
+        sys.stderr.write(f"{name}: {float(each.mean()):.3f}\n")
         rows.append(Row(name, float(each.mean()), "pointing", "", None, count, bootstrap(each)))
     return rows
 
@@ -58,13 +65,13 @@ def word_rows(dual: Dual, reference: Reference, count: int, betas: tuple[float, 
     there = Similarity("there", dual.embed_images(pixels(dual, [c.other for c in cases])))
     rows = []
     tower: Any = dual.text
-    for block, beta in product(range(tower.depth - 1), betas):
-        model = dual.at(text=block).text
-        how = InformationBottleneck(beta=beta, moments=reference.at("text", block))
+    for site, beta in product(tower.sites[:-1], betas):
+        model = dual.at(text=site).text
+        how = InformationBottleneck(beta=beta, moments=reference.at("text", site))
         for way, target in (("contrast", Contrast(here, there)), ("alone", here)):
             opened = units(model, ids)
             each = ForeignWordFirst(foreign).each(opened, ids, target, how(opened, ids, target))
             share = float(each.mean())
-            name = f"words, {way}, block {block}, β={beta:g}"
+            name = f"text={site}, {way}, β={beta:g}"
             rows.append(Row(name, share, "foreign word first", "", None, count, wilson(round(float(each.sum())), count)))  # fmt: skip # noqa: E501
     return rows

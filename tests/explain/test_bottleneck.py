@@ -128,7 +128,13 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     [
         {},
         {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5},
-        {"antithetic": False, "special": "channel", "stale": True, "moments": "given", "smooth": 0.0},
+        {
+            "antithetic": False,
+            "special": "channel",
+            "stale": True,
+            "moments": "given",
+            "smooth": 0.0,
+        },
         {"special": "keep", "adaptive": True, "beta": 5.0, "seed": 7, "smooth": 2.0},
     ],
     ids=["default", "entry", "published", "keep-adaptive"],

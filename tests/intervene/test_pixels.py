@@ -204,3 +204,10 @@ def test_scores_that_do_not_fill_the_grid_are_refused():
     assert str(caught.value) == (
         "upsample needs one score per patch, 7 x 7 = 49; got 50. Leave out special tokens."
     )
+
+
+@pytest.mark.parametrize("noise", [-0.1, float("nan")])
+def test_imputation_takes_no_negative_noise(noise):
+    with pytest.raises(BadInput) as caught:
+        noisy_linear(batch(), some(), noise=noise)
+    assert str(caught.value) == f"noisy_linear needs noise of 0 or more; got {noise}"

@@ -112,7 +112,7 @@ def triples(scenes: list[Scene], lot: np.random.Generator) -> list[Claim]:
 
 def train(
     out: Path,
-    images: int = 627_200,
+    images: int = 1_011_200,
     batch: int = 128,
     seed: int = 0,
     workers: int = 1,
@@ -140,9 +140,8 @@ def train(
                 if soon not in ahead:
                     most = curriculum(soon * batch)
                     ahead[soon] = pool.submit(batch_of, first + soon * batch, batch, most)
-            return objective(
-                step, ahead.pop(step).result(), keep=1.0 if step > 0.6 * steps else 0.6
-            )
+            keep = 0.6 if step * batch < DROP_UNTIL else 1.0
+            return objective(step, ahead.pop(step).result(), keep)
 
         schedule = Schedule(steps, lr=1e-3, warmup=300, decay=0.3, half=True)
         fit(model, loss, schedule, out / "checkpoint.safetensors", 250, report)
