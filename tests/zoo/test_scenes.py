@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from legenda.agreement import explain
 from legenda.zoo.scenes import Scene, Thing, draw, render
 from legenda.zoo.scenes.recipe import against_false, curriculum, new_model, pixels_of, train
 from legenda.zoo.scenes.render import photograph
+from legenda.zoo.scenes.shipped import BETA, SITE
 from legenda.zoo.scenes.words import bank, holds, say, tell, tokenizer, truth, vocabulary
 from legenda.zoo.scenes.world import COLOURS, GROUNDS, KINDS, PARTS, SIZES, TEXTURES
 
@@ -127,3 +130,15 @@ def test_a_short_training_writes_a_folder_that_opens(tmp_path):
     dual = open_model(str(tmp_path), "1")
     assert dual.image.grid == (12, 12)
     assert dual.embed_text(["a red house"]).shape == (1, 128)
+
+
+def test_the_settings_chosen_for_the_shipped_model_reach_its_explanations():
+    picture = Image.fromarray(photograph(draw(5)))
+    (found,) = explain("zoo:scenes", picture, draw(5).caption(), score=False, steps=1)
+    assert f"beta={BETA['image']}," in found.settings["method"]
+    assert f"beta={BETA['text']}," in found.settings["method for words"]
+    assert found.settings["image site"].endswith(f"@{SITE['image']}")
+    assert found.settings["text site"].endswith(f"@{SITE['text']}")
+    (other,) = explain("zoo:scenes", picture, "a", score=False, steps=1, beta={"image": 9.0})
+    assert "beta=9.0," in other.settings["method"]
+    assert f"beta={BETA['text']}," in other.settings["method for words"]

@@ -17,7 +17,7 @@ from legenda.zoo.scenes.world import draw
 
 FOLDER = Path(__file__).parent / "weights"
 SITE: Site = {"image": 0, "text": "embeddings"}
-BETA = {"image": 2.0, "text": 0.1}
+BETA = {"image": 1.0, "text": 0.1}
 """Sites and prices were chosen on selection scenes, neither training nor test scenes."""
 SELECTION_SEEDS, TEST_SEEDS, REFERENCE_SEEDS = 1_000_000, 2_000_000, 3_000_000
 REFERENCE_COUNT = 256
@@ -34,7 +34,8 @@ def open_dual(site: Site | None = None, folder: Path = FOLDER) -> Dual:
     assert isinstance(dual, Dual)
     saved = folder / "reference.safetensors"
     about = {**dual.about, "trained on": "drawn scenes: 12 kinds, 8 colours, 5 textures"}
-    return replace(dual, about=about, reference=Reference.load(saved) if saved.exists() else None)
+    reference = Reference.load(saved) if saved.exists() else None
+    return replace(dual, about=about, reference=reference, beta=BETA)
 
 
 def write_reference(folder: Path = FOLDER) -> Reference:
