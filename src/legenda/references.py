@@ -6,6 +6,7 @@ Whatever is used is named in the settings of every explanation.
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from legenda.corpus.survey import survey_moments
 from legenda.models.dual import Dual
 
 FEWEST = 32
-"""With at least so many pictures, they are their own reference."""
+"""With at least so many different pictures and sentences, they are their own reference."""
 
 
 def reference_for(dual: Dual, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Reference:
-    """The model's own reference; else these pairs, if there are many; else the built-in one."""
+    """The model's own reference; else these pairs, if many differ; else the built-in one.
+
+    A picture that stands in several pairs is to be one object.
+    """
     if dual.reference is not None:
         return _completed(dual, dual.reference)
-    if len(pictures) >= FEWEST:
+    if min(len(set(map(id, pictures))), len(set(texts))) >= FEWEST:
         return reference_of(dual, pictures, texts, f"the {len(pictures)} pairs themselves")
     return builtin_reference(dual)
 
@@ -41,13 +45,13 @@ def builtin_reference(dual: Dual) -> Reference:
             path.unlink()  # torn by a crash: survey again
     pictures, texts, source = lookup("reference", "builtin")()
     found = reference_of(dual, pictures, texts, source)
-    try:
+    fresh = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError, SafetensorError):  # a cache that cannot be written is no failure
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}")
         found.save(fresh)
         fresh.replace(path)
-    except OSError:
-        return found  # a cache that cannot be written is no reason to fail
+    with suppress(OSError):
+        fresh.unlink(missing_ok=True)
     return found
 
 

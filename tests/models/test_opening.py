@@ -3,8 +3,11 @@
 import json
 from inspect import unwrap
 
+import numpy as np
 import pytest
 import torch
+import transformers
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from legenda.catalog import names
@@ -18,7 +21,7 @@ from legenda.models.encoder import Encoder
 from legenda.models.module import ModuleModel
 from legenda.models.opening import blocks, open_model
 from legenda.models.words import Words
-from tests.contracts import check_model
+from tests.contracts import check_model, near
 from tests.toys import (
     DUALS,
     ENCODERS,
@@ -33,7 +36,6 @@ from tests.toys import (
 
 
 def saved_dual(folder, kind="clip"):
-    import transformers
 
     dual_network(kind).save_pretrained(folder)
     words().save_pretrained(folder)
@@ -51,7 +53,6 @@ def saved_dual(folder, kind="clip"):
 
 
 def saved_encoder(folder, kind):
-    import transformers
 
     encoder_network(kind).save_pretrained(folder)
     square = {"height": 16, "width": 16}
@@ -78,6 +79,17 @@ def test_a_dual_encoder_comes_back_from_its_folder(tmp_path, kind):
     x, ids = pixels(2, 16), opened.ids(SENTENCES)
     assert torch.equal(opened.image.run(x).output, tiny_dual(kind).image.run(x).output)
     assert torch.equal(opened.text.run(ids).output, tiny_dual(kind).text.run(ids).output)
+
+
+def test_a_picture_of_any_size_reaches_siglip2_as_its_processor_sends_it(tmp_path):
+    opened = open_model(str(saved_dual(tmp_path / "siglip2", "siglip2")))
+    array = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    processor = transformers.Siglip2ImageProcessorPil(patch_size=4, max_num_patches=16)
+    fed = processor([picture], return_tensors="pt")
+    with torch.no_grad():
+        theirs = dual_network("siglip2").get_image_features(**fed).pooler_output
+    assert near(opened.image.run(opened.pixels([picture])).output, theirs)
 
 
 @pytest.mark.parametrize("kind", ENCODERS)

@@ -61,9 +61,15 @@ def listed() -> dict[str, Any]:
 
 
 def about(model: str, sites: bool, device: str) -> dict[str, Any]:
-    """What one model is."""
-    from legenda.models.opening import open_model
+    """What one model is; of a plain module, which has no site of its own, its sites alone."""
+    from torch import nn
 
+    from legenda.models.opening import is_factory, made_by, open_model
+
+    if sites and is_factory(model):
+        made = made_by(model)
+        if isinstance(made, nn.Module):
+            return {"ref": model, "all sites": [name for name, _ in made.named_modules() if name]}
     opened: Any = open_model(model, device=device)
     towers = [getattr(opened, name, None) for name in ("image", "text")]
     found = {"name": opened.name, "ref": opened.ref, **getattr(opened, "about", {})}
@@ -85,11 +91,17 @@ def about(model: str, sites: bool, device: str) -> dict[str, Any]:
 def every_site(opened: Any) -> list[str]:
     """Every site that a model can be opened at."""
     towers = {n: getattr(opened, n, None) for n in ("image", "text")}
-    found = [
-        f"{name}={block}" for name, tower in towers.items() for block in getattr(tower, "sites", ())
-    ]
+    return [
+        f"{name}={site}"
+        for name, tower in towers.items()
+        for site in getattr(tower, "sites", None) or _names(tower)
+    ] or _names(opened)
+
+
+def _names(opened: Any) -> list[str]:
+    """The dotted names of a plain module."""
     module = getattr(opened, "module", None)
-    return found or [name for name, _ in module.named_modules() if name] if module else found
+    return [name for name, _ in module.named_modules() if name] if module else []
 
 
 def _tower(tower: Any) -> str:

@@ -1,6 +1,7 @@
 """The record that is kept: what was explained, by what, with what result."""
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from legenda.core.evidence import Evidence
@@ -39,8 +40,8 @@ class Score:
 
     @property
     def beats_control(self) -> bool | None:
-        """Whether it is better than the control, intervals apart; None without a control."""
-        if self.control is None or self.control_interval is None:
+        """Whether it is better than the control, intervals apart; None where one is unknown."""
+        if self.control_interval is None or any(map(isnan, self.interval)):
             return None
         if self.higher_is_better:
             return self.interval[0] > self.control_interval[1]

@@ -117,8 +117,41 @@ class Rerun:
         return self.model.run(self.x[rows], edit=lambda _: acts).output
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """The prefix of one input that stands for many: it is computed once."""
+
+    once: Prefix
+    count: int
+
+    @property
+    def acts(self) -> Acts:
+        return self.once.acts.expand(self.count, -1, -1)
+
+    @property
+    def special(self) -> Mask:
+        return self.once.special.expand(self.count, -1)
+
+    @property
+    def valid(self) -> Mask:
+        return self.once.valid.expand(self.count, -1)
+
+    def resume(self, acts: Float[Tensor, "r n d"], rows: Int[Tensor, " r"]) -> Tensor:
+        return self.once.resume(acts, torch.zeros_like(rows))
+
+
+def repeated(x: Tensor) -> bool:
+    """Whether all rows of a batch are one row in memory, as `row.expand(…)` makes them."""
+    return len(x) > 1 and x.stride(0) == 0
+
+
 def prefix_of(model: Model[Any], x: Tensor) -> Prefix:
-    """The prefix of any model: a real one where it resumes, else one that reruns."""
+    """The prefix of any model: a real one where it resumes, else one that reruns.
+
+    A batch of one input repeated (`x[:1].expand(…)`) is run once.
+    """
+    if repeated(x):
+        return Repeated(prefix_of(model, x[:1]), len(x))
     if isinstance(model, Resumes):
         return model.prefix(x)
     with torch.no_grad():

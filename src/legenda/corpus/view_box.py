@@ -204,7 +204,7 @@ def _fields(processor: Any) -> dict[str, Any] | None:
         "crop": bool(crop),
         "mean": tuple(m / factor for m in mean),
         "std": tuple(s / factor for s in std),
-        "interpolation": _filter(getattr(processor, "resample", 2)),
+        "interpolation": interpolation(getattr(processor, "resample", 2)),
         "edge": edge,
     }
 
@@ -213,7 +213,7 @@ def _three(values: Any) -> tuple[float, ...]:
     return tuple(map(float, values)) if hasattr(values, "__len__") else (float(values),) * 3
 
 
-def _filter(resample: Any) -> str:
+def interpolation(resample: Any) -> Any:
     """Pillow numbers its filters, torchvision names them; nothing said means bilinear."""
     value = getattr(resample, "value", resample)
     if isinstance(value, str):

@@ -13,7 +13,8 @@ entry,
 The attribution of a position is I summed over its channels, in nats. The mean in (4) runs
 over the entries that the channel covers. Over patches, λ is blurred by a Gaussian before it
 acts, so that neighbours share a mask and no single patch is left to stand for an object
-(Schulz et al.); words are never blurred.
+(Schulz et al.); words are never blurred. The descent is short, as published: the map is that
+after `steps` steps, not a minimum of (4), so nats compare between maps of equal settings.
 
 Differs from the official code: statistics come from a survey (theirs: μ=0, σ=1 on raw
 states); special tokens are blocked, since at a late block they already hold the answer
@@ -65,8 +66,8 @@ class InformationBottleneck:
     start: α at the beginning; higher starts more open.
     adaptive: price each pair by how well it matches, in the manner of AdaIB: β is divided
         by the clean target (at least 0.05), so that a pair that hardly matches pays more.
-    tolerance: a pair whose loss changes by less than this from step to step is left as it
-        is; 0 never stops early.
+    tolerance: a pair whose loss changes by less than this from one step to the next is left
+        as it is from then on, and no step is taken once all are; 0 never stops early.
     stale: read the map before the last step instead of after it (as published).
     moments: μ and σ from a survey; "raw" is μ=0, σ=1 (as published); None takes them from the
         inputs themselves, which ties a pair to its batch and is meant for quick looks only.
@@ -148,6 +149,7 @@ class InformationBottleneck:
         alpha.requires_grad_()
         optimizer = torch.optim.Adam([alpha], lr=self.lr)
         last, read = clean.new_full(clean.shape, torch.inf), alpha.detach()
+        settled = torch.zeros_like(clean, dtype=torch.bool)
         for step in range(self.steps):
             read = alpha.detach().clone() if self.stale else read
             noise = self.noise(step, channel.r)
@@ -156,9 +158,11 @@ class InformationBottleneck:
             (alpha.grad,) = torch.autograd.grad(loss.sum(), [alpha])
             before = alpha.detach().clone()
             optimizer.step()
-            settled = (loss.detach() - last).abs() < self.tolerance
+            settled |= (loss.detach() - last).abs() < self.tolerance
             alpha.data[settled] = before[settled]
-            last = torch.where(settled, last, loss.detach())
+            last = loss.detach()
+            if settled.all():
+                break
         alpha = read if self.stale else alpha.detach()
         with torch.no_grad():
             nats = channel.information(alpha).sum(-1)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from legenda.core.model import Model
+from legenda.core.model import Model, repeated
 from legenda.core.target import Similarity
 from legenda.corpus.reference import Reference
 from legenda.corpus.view_box import Preprocess
@@ -21,7 +21,7 @@ from legenda.types import Images
 class Dual:
     """Two models and one space, with what turns pictures and sentences into their inputs.
 
-    It is a `DualEncoder`: `image` and `text` are models, opened at a site each.
+    It has what a `DualEncoder` has: `image` and `text` are models, opened at a site each.
 
     Parameters
     ----------
@@ -89,6 +89,8 @@ class Dual:
 
 
 def _embed(model: Model[Any], x: Tensor, batch: int) -> Tensor:
+    if repeated(x):
+        return _embed(model, x[:1], batch).expand(len(x), -1)
     with torch.no_grad():
         rows = [model.run(x[i : i + batch]).output for i in range(0, len(x), batch)]
     return torch.nn.functional.normalize(torch.cat(rows).float(), dim=-1)

@@ -93,7 +93,7 @@ def dual_of(
         Anatomy("text_model.embeddings", "text_model.encoder.layers"),
         block_of(site, "text", text),
         read,
-        lambda ids, n: (words.special(ids), words.valid(ids)),
+        words.marks,
         None,
         name=f"{name}/text",
         ref=f"{ref}/text",

@@ -52,8 +52,11 @@ class Layout:
         return tensor
 
     def write(self, out: Any, acts: Acts) -> Any:
-        """`out` again, with `acts` in place of what `read` found."""
-        tensor = self.tensor(out)
+        """`out` again, with a copy of `acts` in place of what `read` found.
+
+        A copy, since what follows may work in place.
+        """
+        tensor, acts = self.tensor(out), acts.clone()
         if tensor.ndim == 4:
             fresh = acts.mT.unflatten(2, tuple(tensor.shape[2:]))
         else:

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from legenda.corpus.view_box import Preprocess
+from legenda.corpus.view_box import Preprocess, interpolation
 from legenda.errors import LegendaError, Missing, Refused
 
 Site = dict[str, int | str]
@@ -88,8 +88,9 @@ def preprocess_of(folder: str | Path, ref: str, where: dict[str, Any], config: A
     if "Siglip2" in type(processor).__name__:
         side = int(config.patch_size * config.num_patches**0.5)
         return Preprocess(
-            (side, side), "squash", False, tuple(processor.image_mean), tuple(processor.image_std)
-        )
+            (side, side), "squash", False, tuple(processor.image_mean), tuple(processor.image_std),
+            interpolation(processor.resample),
+        )  # fmt: skip
     return Preprocess.from_processor(processor)
 
 

@@ -53,6 +53,12 @@ class ModuleModel:
         ref: str = "",
         example: Tensor | None = None,
     ):
+        halves = {str(p.dtype) for p in module.parameters() if p.is_floating_point()}
+        if halves - {"torch.float32"}:
+            raise Refused(
+                f"legenda reads float32; {name or type(module).__name__} holds "
+                f"{', '.join(sorted(halves))}. Call .float() on it before opening."
+            )
         self.module, self.site = module, site
         self.opened = module_at(module, site)
         self.layout, self.special_positions = Layout(field), special
@@ -122,19 +128,28 @@ def lazily(
 
     def edited(out: Any) -> Acts:
         if not held:
-            found = layout.read(out)
+            found = layout.read(out).clone()  # what follows may work in place
             held.append(found if edit is None else edit(found))
         return held[0]
 
     def acts() -> Acts:
         return held[0] if held else edited(output_of(site, forward))
 
-    def rewrite(out: Any) -> Any:
-        fresh = not held
-        acts = edited(out)
-        return out if edit is None and fresh else layout.write(out, acts)
-
     def output() -> Tensor:
+        passes = 0
+
+        def rewrite(out: Any) -> Any:
+            nonlocal passes
+            passes += 1
+            if passes > 1:
+                raise Refused(
+                    f"a site must be passed once in a run; this {type(site).__name__} is passed "
+                    "more often. Choose another site, such as a module around one use of it."
+                )
+            fresh = not held
+            acts = edited(out)
+            return out if edit is None and fresh else layout.write(out, acts)
+
         with rewriting(site, rewrite):
             return pick(forward())
 

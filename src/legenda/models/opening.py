@@ -6,6 +6,7 @@ FOLDER                    Hugging Face layout on disk
 package.module:factory    any `nn.Module`, opened at a dotted site
 """
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from legenda.catalog import lookup
-from legenda.errors import BadInput, Missing, Refused, near
+from legenda.errors import BadInput, LegendaError, Missing, Refused, near
 from legenda.models.dual import Dual
 from legenda.models.encoder import Encoder
 from legenda.models.hub import open_folder
@@ -41,7 +42,7 @@ def open_model(
     elif ref.startswith("hf:"):
         name, _, revision = ref.removeprefix("hf:").partition("@")
         opened = open_folder(name, site=blocks(site), ref=ref, revision=revision or None)
-    elif ":" in ref and not Path(ref).exists():
+    elif is_factory(ref):
         opened = _from_factory(ref, site, example, options)
     else:
         opened = open_folder(_folder(ref), site=blocks(site))
@@ -99,29 +100,52 @@ def _folder(ref: str) -> Path:
     return path
 
 
-def _from_factory(
-    ref: str, site: str | None, example: Tensor | None, options: dict[str, Any]
-) -> ModuleModel | Dual | Encoder:
+def is_factory(ref: str) -> bool:
+    """Whether a reference names a factory, `package.module:factory`."""
+    return not ref.startswith(("zoo:", "hf:")) and ":" in ref and not Path(ref).exists()
+
+
+def made_by(ref: str) -> Dual | Encoder | ModuleModel | nn.Module:
+    """What a factory makes; a plain module in float32."""
     module, _, attribute = ref.partition(":")
     try:
-        made = getattr(import_module(module), attribute)()
-    except (ImportError, AttributeError) as error:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
         raise Missing(
             f"{ref} names no factory that can be imported: {error}. Check the name."
         ) from None
-    if isinstance(made, Dual | Encoder | ModuleModel):
-        return made
-    if not isinstance(made, nn.Module):
+    try:
+        made = factory()
+    except LegendaError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- a stranger's code may raise anything
+        raise Refused(
+            f"{ref} raised {type(error).__name__}: {error}. Call it yourself to see where."
+        ) from error
+    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel):
         raise Refused(
             f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
             "its own."
         )
+    return made.float() if isinstance(made, nn.Module) else made
+
+
+def _from_factory(
+    ref: str, site: str | None, example: Tensor | None, options: dict[str, Any]
+) -> ModuleModel | Dual | Encoder:
+    made = made_by(ref)
+    if isinstance(made, Dual):
+        return made.at(**blocks(site)) if site else made
+    if isinstance(made, Encoder):
+        return replace(made, image=made.image.at(blocks(site)["image"])) if site else made
+    if isinstance(made, ModuleModel):
+        return made.at(site) if site else made
     if site is None:
         raise BadInput(
             f"{ref} is a plain module and needs a site, a dotted name such as "
             f"{next((n for n, _ in made.named_modules() if n), '')!r}."
         )
-    return ModuleModel(made, site, name=attribute, ref=f"{ref}@{site}", example=example, **options)
+    return ModuleModel(made, site, name=ref.partition(":")[2], ref=f"{ref}@{site}", example=example, **options)  # fmt: skip # noqa: E501
 
 
 def _moved(opened: Opened, device: str) -> Opened:

@@ -41,8 +41,6 @@ class Words:
         self.end: int | None = (
             tokenizer.eos_token_id if tokenizer.eos_token_id is not None else None
         )
-        blank = getattr(tokenizer, "mask_token_id", None)
-        self.blank: int | None = blank if blank is not None else tokenizer.unk_token_id
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Ids of sentences; empty, overlong or non-string text is refused."""
@@ -58,12 +56,7 @@ class Words:
                 )
         if not texts:
             raise BadInput(f"{self.model} reads sentences; it got none. Give at least one.")
-        fed = self.tokenizer(
-            list(texts), padding="max_length" if self.pad_to_length else True,
-            max_length=self.length if self.pad_to_length else None, return_tensors="pt",
-            verbose=False,
-        )  # fmt: skip
-        ids: Tensor = fed["input_ids"]
+        ids: Tensor = self._fed(list(texts), return_tensors="pt")["input_ids"]
         if ids.shape[1] > self.length:
             lengths = [len(self.tokenizer(t, verbose=False)["input_ids"]) for t in texts]
             worst = max(range(len(texts)), key=lengths.__getitem__)
@@ -72,6 +65,15 @@ class Words:
                 f"{_short(texts[worst])} has {lengths[worst]}. Shorten it."
             )
         return ids
+
+    def _fed(self, texts: str | list[str], **options: Any) -> Any:
+        return self.tokenizer(
+            texts,
+            padding="max_length" if self.pad_to_length else True,
+            max_length=self.length if self.pad_to_length else None,
+            verbose=False,
+            **options,
+        )
 
     def valid(self, ids: Tokens) -> Mask:
         """Positions that are not padding; where padding is the end token, up to the first one."""
@@ -87,17 +89,27 @@ class Words:
         marks = torch.tensor([k for k in known if k is not None], device=ids.device)
         return torch.isin(ids, marks) & self.valid(ids)
 
+    def marks(self, ids: Tokens, _n: int) -> tuple[Mask, Mask]:
+        """What is special and what is valid. A model that is always fed its full length reads
+        its padding, so there padding is valid, and special: no word, but it may hold one.
+        """
+        special, valid = self.special(ids), self.valid(ids)
+        if self.pad_to_length:
+            return special | ~valid, torch.ones_like(valid)
+        return special, valid
+
     def ends(self, ids: Tokens) -> Int[Tensor, " b"]:
         """The last position that is not padding."""
         return self.valid(ids).int().cumsum(1).argmax(1)
 
     def words(self, text: str) -> list[Word]:
         """The words of one sentence, each with the positions of its tokens in `self([text])`."""
-        fed = self.tokenizer(text, return_offsets_mapping=True, verbose=False)
+        fed = self._fed(text, return_offsets_mapping=True)
         ids = torch.tensor([fed["input_ids"]])
         skip = (self.special(ids) | ~self.valid(ids))[0].tolist()
         found: list[tuple[int, int, list[int]]] = []
         for position, (start, end) in enumerate(fed["offset_mapping"]):
+            start += len(text[start:end]) - len(text[start:end].lstrip())  # SentencePiece's space
             if skip[position] or start == end:
                 continue
             glued = (

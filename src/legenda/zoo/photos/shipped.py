@@ -48,7 +48,7 @@ def open_dual(site: Site | None = None, cache: Path | None = None) -> Dual:
         Anatomy("bert.embeddings", "bert.encoder.layer"),
         at["text"],
         partial(read, words),
-        lambda ids, n: (words.special(ids), words.valid(ids)),
+        words.marks,
         None,
         name="photos/text",
         ref="zoo:photos/text",

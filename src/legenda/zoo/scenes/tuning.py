@@ -108,13 +108,14 @@ class Tuning:
                 f"Tuning has {len(self.sentences)} sentences; it got {len(train)} pictures to "
                 f"train on and {len(test)} held out. Give one sentence for each."
             )
-        ids = self.words(list(self.sentences), padding=True, return_tensors="pt")
-        model = self.tuned(train, ids["input_ids"][: len(train)])
-        return found(model, test, ids["input_ids"][len(train) :], self.words.pad_token_id)
+        fed = self.words(list(self.sentences), padding=True, return_tensors="pt")
+        ids = fed["input_ids"].to(train.device)
+        model = self.tuned(train, ids[: len(train)])
+        return found(model, test, ids[len(train) :], self.words.pad_token_id)
 
     def tuned(self, pixels: Images, ids: Int[Tensor, "b n"]) -> CLIPModel:
         """A copy of the model, trained on these pictures and sentences."""
-        model = copy.deepcopy(self.model).float().train()
+        model = copy.deepcopy(self.model).float().train().requires_grad_(True)
         steps, size = self.images // self.batch, min(self.batch, len(pixels))
 
         def loss(step: int) -> tuple[Tensor, dict[str, float]]:
