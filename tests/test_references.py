@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from legenda import references
 from legenda.corpus.reference import Reference, key, standing
@@ -37,6 +38,37 @@ def test_a_model_that_brings_its_own_keeps_it(dual):
 def test_many_pairs_are_their_own_reference(dual):
     alone = replace(dual, reference=None)
     assert reference_for(alone, *pairs(32)).source == "the 32 pairs themselves"
+
+
+def test_one_sentence_for_many_pictures_is_no_reference(dual):
+    alone = replace(dual, reference=None)
+    pictures, texts = pairs(32)
+    assert reference_for(alone, pictures, texts[:1] * 32).source == "8 drawn scenes"
+    assert reference_for(alone, pictures[:1] * 32, texts).source == "8 drawn scenes"
+
+
+def test_files_serve_as_well_as_pictures(dual, tmp_path):
+    alone = replace(dual, reference=None)
+    pictures, texts = pairs(32)
+    files = [tmp_path / f"{i}.png" for i in range(32)]
+    for picture, file in zip(pictures, files, strict=True):
+        picture.save(file)
+    one, other = reference_for(alone, pictures, texts), reference_for(alone, files, texts)
+    assert torch.equal(one.images, other.images) and one.threshold == other.threshold
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(dual, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LEGENDA_CACHE", str(tmp_path / "file"))
+    assert builtin_reference(replace(dual, reference=None)).source == "8 drawn scenes"
+
+    def full(*_):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setenv("LEGENDA_CACHE", str(tmp_path))
+    monkeypatch.setattr(Reference, "save", full)
+    assert builtin_reference(replace(dual, reference=None)).source == "8 drawn scenes"
+    assert not list((tmp_path / "references").iterdir())
 
 
 def test_a_single_pair_is_held_against_the_built_in_set_which_is_named_and_cached(dual, tmp_path):

@@ -181,6 +181,21 @@ def not_a_net():
     return 3
 
 
+def failing():
+    """A factory that fails."""
+    raise KeyError("weights")
+
+
+def dual_factory():
+    """A factory that makes a model of ours."""
+    return tiny_dual("clip")
+
+
+def half_net():
+    """A factory of a network in half precision."""
+    return plain_net().half()
+
+
 # ------------------------------------------------------- tiny models of transformers
 
 SMALL = {

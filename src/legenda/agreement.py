@@ -121,10 +121,10 @@ def explain(
     LegendaError: with one sentence, for anything that cannot be read, opened or computed.
     """
     dual = opened(model, site, device)
-    pictures = (
-        list(image) if isinstance(image, Sequence) and not isinstance(image, str) else [image]
-    )
-    texts = [text] if isinstance(text, str) else list(text)
+    pictures = list(image) if isinstance(image, list | tuple) else [image]
+    texts = list(text) if isinstance(text, list | tuple) else [text]
+    if not pictures:
+        raise BadInput("explain reads pictures; it got none. Give at least one.")
     pictures, texts = paired(pictures, texts)
     return list(
         explanations(dual, pictures, texts, method, score=score, progress=progress, **settings)
@@ -166,9 +166,12 @@ def explanations(
     **settings: Any,
 ) -> Iterator[Agreement]:
     """`explain` for an opened model, pair by pair as they are done."""
-    read = [
-        (p, "picture") if isinstance(p, Image.Image) else (open_image(p), str(p)) for p in pictures
-    ]
+    once: dict[str, Image.Image] = {}  # a file that stands in several pairs is opened once
+    read: list[tuple[Image.Image, str]] = []
+    for p in pictures:
+        if not isinstance(p, Image.Image) and str(p) not in once:
+            once[str(p)] = open_image(p)
+        read.append((p, "picture") if isinstance(p, Image.Image) else (once[str(p)], str(p)))
     dual.ids(texts)  # a bad sentence is refused before any work
     reference = reference_for(dual, [p for p, _ in read], texts)
     image_how, text_how = (
@@ -181,7 +184,7 @@ def explanations(
     for start in range(0, len(read), batch):
         began = time.perf_counter()
         some, said = read[start : start + batch], list(texts[start : start + batch])
-        x, ids = dual.pixels([p for p, _ in some]), dual.ids(said)
+        x, ids = pixels(dual, [p for p, _ in some]), dual.ids(said)
         image, text = dual.embed_images(x), dual.embed_text(said)
         seen = image_how(units(dual.image, x), x, Similarity(tuple(said), text))
         words = text_how(units(dual.text, ids), ids, Similarity("the picture", image))
@@ -202,6 +205,13 @@ def explanations(
             yield replace(made, scores=judged(dual, made)) if score else made
             if progress:
                 progress("explained", start + i + 1, len(read))
+
+
+def pixels(dual: Dual, pictures: list[Image.Image]) -> Tensor:
+    """Pictures as input; if all are one picture, it is prepared, and later run, only once."""
+    if all(p is pictures[0] for p in pictures):
+        return dual.pixels(pictures[:1]).expand(len(pictures), -1, -1, -1)
+    return dual.pixels(pictures)
 
 
 def for_tower(

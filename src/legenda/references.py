@@ -23,14 +23,17 @@ FEWEST = 32
 """With at least so many different pictures and sentences, they are their own reference."""
 
 
-def reference_for(dual: Dual, pictures: Sequence[Image.Image], texts: Sequence[str]) -> Reference:
+def reference_for(
+    dual: Dual, pictures: Sequence[Path | Image.Image], texts: Sequence[str]
+) -> Reference:
     """The model's own reference; else these pairs, if many differ; else the built-in one.
 
-    A picture that stands in several pairs is to be one object.
+    Pictures are files, or images; one that stands in several pairs is to be one object.
     """
     if dual.reference is not None:
         return _completed(dual, dual.reference)
-    if min(len(set(map(id, pictures))), len(set(texts))) >= FEWEST:
+    different = {p if isinstance(p, Path) else id(p) for p in pictures}
+    if min(len(different), len(set(texts))) >= FEWEST:
         return reference_of(dual, pictures, texts, f"the {len(pictures)} pairs themselves")
     return builtin_reference(dual)
 

@@ -304,6 +304,35 @@ def test_no_tolerance_never_stops_and_any_tolerance_stops_at_once():
     assert torch.equal(lax.scores, once.scores), "only the first step is taken"
 
 
+def test_no_step_is_taken_once_all_pairs_have_settled():
+    units, x, target = toy()
+    passes = []
+    hook = units.model.head.register_forward_hook(lambda *_: passes.append(1))
+    InformationBottleneck(steps=9)(units, x, target)
+    whole, passes[:] = len(passes), []
+    InformationBottleneck(steps=9, tolerance=1e9)(units, x, target)
+    hook.remove()
+    assert len(passes) == whole - 7, "two steps tell that nothing changes"
+
+
+def test_a_picture_that_stands_for_many_is_run_once():
+    dual, one = tiny_dual("clip"), pixels(1, 16)
+    units, counted = Units(dual.image, Identity(16)), []
+    target = dual.similar_to_text(SENTENCES)
+    site = dual.image.root.vision_model.embeddings.register_forward_hook(
+        lambda _, args, out: counted.append(len(out))
+    )
+    moments = Moments.raw(16)
+    how = InformationBottleneck(moments=moments)
+    shared = how(units, one.expand(3, -1, -1, -1), target)
+    embedded = dual.embed_images(one.expand(3, -1, -1, -1))
+    assert counted == [1, 1]
+    site.remove()
+    apart = how(units, one.repeat(3, 1, 1, 1), target)
+    assert near(shared.scores, apart.scores)
+    assert near(embedded, dual.embed_images(one.repeat(3, 1, 1, 1)))
+
+
 def test_a_stale_map_is_that_of_one_step_less():
     fresh = InformationBottleneck(steps=4)(*toy())
     stale = InformationBottleneck(steps=5, stale=True)(*toy())

@@ -170,3 +170,57 @@ def test_a_model_that_cannot_be_trusted_is_refused(fault, site, says):
     with pytest.raises(Refused) as caught:
         ModuleModel(Odd(fault), site, example=pixels(2))
     assert str(caught.value) == says
+
+
+class Shared(nn.Module):
+    """One activation, used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 5, 1)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.second(self.relu(self.first(x)))).mean((2, 3))
+
+
+def test_a_site_that_is_passed_twice_is_refused():
+    with pytest.raises(Refused) as caught:
+        ModuleModel(Shared(), "relu", example=pixels(2))
+    assert str(caught.value) == (
+        "a site must be passed once in a run; this ReLU is passed more often. Choose another "
+        "site, such as a module around one use of it."
+    )
+    assert ModuleModel(Shared(), "first", example=pixels(2)).grid == (2, 2)
+
+
+class InPlace(nn.Module):
+    """What follows the site works in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.site, self.relu, self.head = nn.Conv2d(3, 4, 4, 4), nn.ReLU(inplace=True), nn.Flatten()
+
+    def forward(self, x):
+        return self.head(self.relu(self.site(x)))
+
+
+def test_what_follows_in_place_changes_neither_acts_nor_gradients():
+    torch.manual_seed(0)
+    model, x = ModuleModel(InPlace(), "site"), pixels(2)
+    run = model.run(x)
+    output, acts = run.output.detach(), run.acts.detach()
+    assert (acts < 0).any() and near(acts, model.acts(x).detach())
+    leaf = acts.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(model.run(x, edit=lambda _: leaf).output.sum(), [leaf])
+    assert torch.equal(slope, (acts > 0).float())
+    assert torch.equal(model.run(x, edit=lambda a: a).output, output)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_refused(dtype):
+    with pytest.raises(Refused) as caught:
+        ModuleModel(InPlace().to(dtype), "site")
+    assert str(caught.value) == (
+        f"legenda reads float32; InPlace holds {dtype}. Call .float() on it before opening."
+    )

@@ -221,6 +221,23 @@ def test_factories_that_cannot_be_used():
     )
 
 
+def test_a_factory_that_fails_says_how():
+    assert refusal(Refused, "tests.toys:failing") == (
+        "tests.toys:failing raised KeyError: 'weights'. Call it yourself to see where."
+    )
+    assert refusal(Missing, ":net").startswith(":net names no factory that can be imported: ")
+
+
+def test_a_factory_of_a_dual_encoder_is_opened_where_one_asks():
+    opened = open_model("tests.toys:dual_factory", "image=0,text=embeddings")
+    assert (opened.image.block, opened.text.block) == (0, "embeddings")
+
+
+def test_half_precision_is_opened_in_float32():
+    opened = open_model("tests.toys:half_net", "stem.conv", example=pixels(2))
+    assert {p.dtype for p in opened.parameters()} == {torch.float32}
+
+
 def test_a_device_that_is_not_there():
     said = refusal(Missing, "tests.toys:plain_net", "stem", device="cuda:7")
     assert said.startswith("there is no device 'cuda:7' here. Choose one of: cpu")

@@ -30,7 +30,8 @@ def small() -> CLIPModel:
     torch.manual_seed(0)
     text = {**size, **ids, "vocab_size": len(WORDS), "max_position_embeddings": 40}
     vision = {**size, "image_size": 32, "patch_size": 8}
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).eval()
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
+    return model.eval().requires_grad_(False)  # as opening leaves it
 
 
 def tuning(**changes) -> Tuning:

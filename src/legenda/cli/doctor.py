@@ -76,7 +76,7 @@ def devices() -> list[str]:
     there = ["cpu"]
     count = torch.cuda.device_count()
     there += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(count)]
-    return there + (["mps"] if torch.backends.mps.is_available() else [])
+    return there
 
 
 def self_check() -> str:

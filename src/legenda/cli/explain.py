@@ -12,6 +12,9 @@ from legenda.cli.settings import Set, per_tower, settings_of
 from legenda.errors import LegendaError
 
 FEW = 200
+"""So many pairs are shown on the page."""
+FULL = 8
+"""Up to so many pairs, their pictures are kept as large as the page shows them alone."""
 """At most so many pairs go on the page; all are in `results.jsonl`."""
 CHUNK = 16
 
@@ -117,6 +120,7 @@ class Job:
     settings: dict[str, Any]
     shown: list[Any]
     count: int = 0
+    longest: int = 1600
 
     @classmethod
     def opened(
@@ -134,11 +138,11 @@ class Job:
     ) -> list[str]:
         """Explain what is not done yet; returns what could not be, each with its reason."""
         refused: list[str] = []
-        fresh = []
+        readable = []
         for pair in pairs:
             try:
                 self._checked(pair)
-                fresh.append((pair, key(pair.image, pair.text, self.identity())))
+                readable.append(pair)
             except LegendaError as error:
                 if len(pairs) == 1:
                     raise
@@ -146,7 +150,10 @@ class Job:
                 say(f"legenda: {refused[-1]}")
                 if json:
                     tell({"error": refused[-1], "source": str(pair.image), "line": pair.line})
-        self._refer([pair for pair, _ in fresh], len(pairs))
+        self._refer(readable)
+        identity = self.identity()
+        fresh = [(pair, key(pair.image, pair.text, identity)) for pair in readable]
+        self.longest = 1600 if len(fresh) <= FULL else 720
         count = 0
         for start in range(0, len(fresh), CHUNK):
             for pair, name in self._chunk(fresh[start : start + CHUNK], results, keep):
@@ -159,10 +166,11 @@ class Job:
     def identity(self) -> Plain:
         """What a result depends on beside picture and sentence."""
         from legenda import __version__
+        from legenda.references import identity
 
-        at = [self.dual.image.ref, self.dual.text.ref]
-        said = {"version": __version__, "model": self.dual.ref, "at": at, "method": self.method}
-        return {**said, "score": self.score, **self.settings}
+        said = {"version": __version__, "model": identity(self.dual), "method": self.method}
+        reference = repr(self.dual.reference)
+        return {**said, "score": self.score, "reference": reference, **self.settings}
 
     def page(self, refused: list[str], shared: bool) -> str:
         """The page over what was explained, now or earlier."""
@@ -180,17 +188,15 @@ class Job:
         self.dual.ids([pair.text])
         self.dual.preprocess.frame(open_image(pair.image).size)
 
-    def _refer(self, pairs: list[Any], count: int) -> None:
+    def _refer(self, pairs: list[Any]) -> None:
         """Find the reference once for all pairs."""
         from dataclasses import replace
 
-        from legenda.corpus.images import open_image
-        from legenda.references import FEWEST, reference_for
+        from legenda.references import reference_for
 
-        some = pairs[:256] if count >= FEWEST and self.dual.reference is None else pairs[:1]
-        if some:
-            pictures = [open_image(pair.image) for pair in some]
-            found = reference_for(self.dual, pictures, [pair.text for pair in some])
+        if pairs:
+            some = pairs[:256]
+            found = reference_for(self.dual, [p.image for p in some], [p.text for p in some])
             self.dual = replace(self.dual, reference=found)
 
     def _chunk(self, chunk: list[Any], results: Results, keep: bool):  # noqa: ANN202
@@ -199,6 +205,7 @@ class Job:
         from legenda.corpus.images import open_image
         from legenda.show.overlay import overlay
         from legenda.show.page import Shown
+        from legenda.show.pair import small
         from legenda.show.view import plain
 
         todo = [(pair, name) for pair, name in chunk if name not in results.done]
@@ -215,7 +222,7 @@ class Job:
                 said = results.add(name, said, overlay(agreement)) if keep else said
             self.count += 1
             if len(self.shown) < FEW:
-                self.shown.append(Shown(said, open_image(pair.image)))
+                self.shown.append(Shown(said, small(open_image(pair.image), self.longest)))
             yield said, name
 
 

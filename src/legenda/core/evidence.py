@@ -59,7 +59,7 @@ class Attribution:
     def panels(self) -> list[Panel]:
         if self.grid is None:
             return [
-                Panel(s[d].expand(1, 1, -1), f"peak {s.max():.3g} {self.unit}")
+                Panel(s[d].expand(1, 1, -1), f"peak {s[d].max():.3g} {self.unit}")
                 for s, d in zip(self.scores, self.drawn, strict=True)
             ]
         heat = self.heatmap()

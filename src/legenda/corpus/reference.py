@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from legenda.corpus.images import open_image
 from legenda.corpus.survey import Moments, survey_moments
 from legenda.types import Scores
 
@@ -99,10 +100,18 @@ def reference_of(
     source: str,
     progress: Callable[[str], None] | None = None,
 ) -> Reference:
-    """Survey pictures and sentences (of equal number, in pairs) at the sites `dual` is open at."""
+    """Survey pictures and sentences (of equal number, in pairs) at the sites `dual` is open at.
+
+    Pictures are images, or files, which are opened a few at a time.
+    """
     say = progress or (lambda _: None)
     say(f"surveying {len(pictures)} reference pictures")
-    x = torch.cat([dual.pixels(pictures[i : i + 32]) for i in range(0, len(pictures), 32)])
+    x = torch.cat(
+        [
+            dual.pixels([open_image(p) if isinstance(p, Path) else p for p in pictures[i : i + 32]])
+            for i in range(0, len(pictures), 32)
+        ]
+    )
     ids = dual.ids(list(texts))
     moments = {
         key(dual.image): survey_moments(dual.image, [x], source),

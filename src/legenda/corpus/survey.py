@@ -1,7 +1,7 @@
 """A survey: one pass over a corpus. Here, the moments that standardise a channel.
 
 Statistics are float64, computed per fixed shard and merged in the order of the shards, so
-that batch size and workers never change a byte.
+that batches of whole shards never change a byte.
 
 References
 ----------

@@ -68,6 +68,8 @@ class ModuleModel:
         self.grid: tuple[int, int] | None = None
         self._suffix = split_sequence(module, site)
         if example is not None:
+            weight = next(module.parameters(), None)
+            example = example if weight is None else example.to(weight.device)
             self.grid = self._grid(example)
             self_check(self, example)
 

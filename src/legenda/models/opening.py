@@ -70,12 +70,12 @@ def blocks(site: str | None) -> Site:
 
 
 def checked_device(device: str) -> str:
-    """The device, if it is there."""
+    """The device, if it is there and computes in float64, as statistics and maps need."""
     import torch
 
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+        torch.empty(0, device=device, dtype=torch.float64)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
         there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
         raise Missing(
             f"there is no device {device!r} here. Choose one of: {', '.join(there)}."

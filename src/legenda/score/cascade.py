@@ -67,7 +67,7 @@ class CascadingRandomisation:
     def each(
         self, units: Units, x: Tensor, target: Target, evidence: Attribution
     ) -> Float[Tensor, " b"]:
-        """The likeness of each map once everything is redrawn."""
+        """The likeness of each map once all parts are redrawn."""
         return self.curve(units, x, target, evidence)[-1]
 
     def curve(

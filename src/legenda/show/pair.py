@@ -29,7 +29,7 @@ def context(shown: Shown, number: int, scale: Scale | None, count: int) -> dict[
     pair, picture = shown
     own = Scale.of(pair)
     scale = Scale(scale.low, scale.high, scale.unit, own.muted) if scale else own
-    width, height = picture.size
+    width, height = pair["size"]
     return {
         "id": f"pair-{number}",
         "width": width,
@@ -39,7 +39,7 @@ def context(shown: Shown, number: int, scale: Scale | None, count: int) -> dict[
         "sentence": pair["sentence"],
         "unit": pair["unit"],
         "picture": _jpeg(picture, 1600 if count <= FEW else 720),
-        "thumb": _jpeg(drawn(pair, _small(picture, 200), scale=scale, legend=False), 200)
+        "thumb": _jpeg(drawn(pair, small(picture, 200), scale=scale, legend=False), 200)
         if count > 1
         else "",
         "alt": say.describe(pair),
@@ -191,14 +191,15 @@ def _place(box: tuple[float, ...], width: int, height: int) -> str:
     )
 
 
-def _small(picture: Image.Image, longest: int) -> Image.Image:
+def small(picture: Image.Image, longest: int) -> Image.Image:
+    """The picture in RGB, its longer side at most `longest`."""
     made = picture.convert("RGB")
     made.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return made
 
 
 def _jpeg(picture: Image.Image, longest: int) -> str:
-    return _uri(_small(picture, longest), "jpeg", quality=86, optimize=True)
+    return _uri(small(picture, longest), "jpeg", quality=86, optimize=True)
 
 
 def _uri(picture: Image.Image, kind: str, **options: Any) -> str:

