@@ -122,7 +122,7 @@ def explain(
     """
     dual = opened(model, site, device)
     pictures = list(image) if isinstance(image, list | tuple) else [image]
-    texts = list(text) if isinstance(text, list | tuple) else [text]
+    texts: list[Any] = list(text) if isinstance(text, list | tuple) else [text]
     if not pictures:
         raise BadInput("explain reads pictures; it got none. Give at least one.")
     pictures, texts = paired(pictures, texts)
