@@ -82,7 +82,7 @@ class InformationBottleneck:
     antithetic: bool = True
     per: Literal["token", "entry"] = "token"
     special: Literal["block", "channel", "keep"] = "block"
-    smooth: float = 1.0
+    smooth: float = 0.8
     start: float = 5.0
     adaptive: bool = False
     tolerance: float = 0.0
