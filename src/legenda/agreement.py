@@ -4,15 +4,18 @@
 far to trust the maps, and warns when the pair does not match at all.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Float
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from legenda.catalog import lookup
@@ -30,8 +33,12 @@ from legenda.models.opening import open_model
 from legenda.references import reference_for
 
 Progress = Callable[[str, int, int], None]
+IMAGE_ONLY, WORDS_BY = ("edge_map",), "m2ib"
+"""Methods that need a picture, and what explains the words beside them."""
 SCORED = ("deletion", "insertion", "drop")
 RANDOMS = 16
+LARGEST: dict[Any, float] = {int: 2**40, float: sys.float_info.max}
+"""Numbers beyond these are no settings; no number is beyond them that is not one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Match:
         return self.standing <= self.threshold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agreement:
     """Everything that is to be shown about one picture and one sentence.
 
@@ -169,16 +176,19 @@ def explanations(
     once: dict[str, Image.Image] = {}  # a file that stands in several pairs is opened once
     read: list[tuple[Image.Image, str]] = []
     for p in pictures:
-        if not isinstance(p, Image.Image) and str(p) not in once:
-            once[str(p)] = open_image(p)
-        read.append((p, "picture") if isinstance(p, Image.Image) else (once[str(p)], str(p)))
+        if isinstance(p, Image.Image):
+            read.append((upright(p), "picture"))
+        else:
+            once[str(p)] = once.get(str(p)) or open_image(checked_path(p))
+            read.append((once[str(p)], named(p)))
     dual.ids(texts)  # a bad sentence is refused before any work
     reference = reference_for(dual, [p for p, _ in read], texts)
     image_how, text_how = (
-        explainer(
-            method, reference.at(*_split(key(model))), **for_tower(dual, tower, method, settings)
+        explainer(name, reference.at(*_split(key(model))), **for_tower(dual, tower, name, given))
+        for tower, model, name, given in (
+            ("image", dual.image, method, settings),
+            ("text", dual.text, *((WORDS_BY, {}) if method in IMAGE_ONLY else (method, settings))),
         )
-        for tower, model in (("image", dual.image), ("text", dual.text))
     )
     used = {"explainer": method} | _settings(dual, (image_how, text_how), reference)
     for start in range(0, len(read), batch):
@@ -186,8 +196,9 @@ def explanations(
         some, said = read[start : start + batch], list(texts[start : start + batch])
         x, ids = pixels(dual, [p for p, _ in some]), dual.ids(said)
         image, text = dual.embed_images(x), dual.embed_text(said)
-        seen = image_how(units(dual.image, x), x, Similarity(tuple(said), text))
-        words = text_how(units(dual.text, ids), ids, Similarity("the picture", image))
+        with torch.inference_mode(False), torch.enable_grad():
+            seen = image_how(units(dual.image, x), x, Similarity(tuple(said), text))
+            words = text_how(units(dual.text, ids), ids, Similarity("the picture", image))
         standing = reference.standing(image, text)
         seconds = (time.perf_counter() - began) / len(some)
         for i, (picture, source) in enumerate(some):
@@ -207,6 +218,34 @@ def explanations(
                 progress("explained", start + i + 1, len(read))
 
 
+def checked_path(picture: Any) -> str | Path:
+    """A path; anything else is refused."""
+    if not isinstance(picture, str | Path):
+        raise BadInput(
+            f"explain reads a path or a PIL image; it got {type(picture).__name__}. "
+            "Give Image.fromarray(array) for an array."
+        )
+    return picture
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture in memory, turned as its EXIF says, as one read from a file is."""
+    try:
+        picture.load()
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(picture) if turned else picture
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"explain cannot read the pixels of a picture it was given: {error}. "
+            "Load it again, or give its path."
+        ) from None
+
+
+def named(path: str | Path) -> str:
+    """A path as text that every file and terminal can hold."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def pixels(dual: Dual, pictures: list[Image.Image]) -> Tensor:
     """Pictures as input; if all are one picture, it is prepared, and later run, only once."""
     if all(p is pictures[0] for p in pictures):
@@ -218,6 +257,12 @@ def for_tower(
     dual: Dual | None, tower: str, method: str, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """The settings of one tower: a setting may be given per tower, and β has a default there."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and not set(value) <= {"image", "text"}:
+            raise BadInput(
+                f"{method} takes {name} for image and text; it got one for "
+                f"{sorted(set(value) - {'image', 'text'}, key=str)[0]!r}. Name the tower."
+            )
     found = {
         name: value[tower] if isinstance(value, dict) and tower in value else value
         for name, value in settings.items()
@@ -228,21 +273,41 @@ def for_tower(
     return found
 
 
-def explainer(method: str, moments: Moments | None, **settings: Any) -> Any:
-    """A method by name, with the settings it knows; unknown settings are refused."""
-    make = lookup("explain", method)
-    preset = not isinstance(make, type)
-    known = {f.name for f in fields(make)}
-    unknown = set(settings) - known
-    if unknown:
-        raise BadInput(
-            f"{method} has no setting {sorted(unknown)[0]!r}. It has: {', '.join(sorted(known))}."
-        )
-    if preset:
+def explainer(name: str, moments: Moments | None, /, **settings: Any) -> Any:
+    """A method by name, with the settings it knows; unknown or unfit settings are refused."""
+    make = lookup("explain", name)
+    known = {f.name: f for f in fields(make)}
+    hints = get_type_hints(make if isinstance(make, type) else type(make))
+    for one, value in settings.items():
+        if one not in known:
+            raise BadInput(f"{name} has no setting {one!r}. It has: {', '.join(sorted(known))}.")
+        fit(name, one, value, hints[one])
+    if not isinstance(make, type):  # a preset
         return replace(make, **settings)
-    if "moments" in known:
-        settings = {"moments": moments, **settings}
-    return make(**settings)
+    return make(**({"moments": moments} if "moments" in known else {}) | settings)
+
+
+def fit(method: str, name: str, value: Any, hint: Any) -> None:
+    """Refuse a value that is not of the kind that a setting is declared to take."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            found = value in get_args(kind)
+        elif kind in (int, float):
+            number = (int, float) if kind is float else int
+            found = isinstance(value, number) and not isinstance(value, bool)
+            found = found and abs(value) <= LARGEST[kind]
+        else:
+            found = isinstance(value, get_origin(kind) or kind)
+        if found:
+            return
+    words = {int: "a whole number", float: "a finite number", bool: "True or False"}
+    choices = [
+        " or ".join(map(repr, get_args(k))) if get_origin(k) is Literal
+        else words.get(k, "None" if k is type(None) else getattr(k, "__name__", str(k)))
+        for k in kinds
+    ]  # fmt: skip
+    raise BadInput(f"{method} needs {' or '.join(choices)} for {name}; it got {value!r}.")
 
 
 def units(model: Any, x: Tensor) -> Units:

@@ -130,7 +130,7 @@ REFUSED: list[tuple[list[str], str]] = [
     (["zoo:scenes", "scene.png", ""], "a text must say something; got an empty one. Write a sentence."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a house " * 60], "scenes reads at most 40 tokens; 'a house a house a house a house a hou...' has 122. Shorten it."),  # noqa: E501
     (["zoo:scenes", "bad.jsonl"], "line 1 of bad.jsonl: a text must be a string; got 3. Put it in quotes."),  # noqa: E501
-    (["zoo:scenes", "scene.png", "a", "--beta", "0"], "InformationBottleneck needs a price beta above 0; it got 0.0. Without a price nothing is left out. Try 1."),  # noqa: E501
+    (["zoo:scenes", "scene.png", "a", "--beta", "0"], "InformationBottleneck needs a finite price beta above 0; it got 0.0. Without a price nothing is left out. Try 1."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--beta", "x"], "--beta needs a number, such as 1, or one per tower, such as image=1,text=0.1; it got 'x'."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--bta", "1"], 'Unknown option: --bta. Did you mean --beta? See `legenda --help`.'),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--set", "drws=1"], "m2ib has no setting 'drws'. It has:"),

@@ -424,12 +424,12 @@ def test_a_unit_at_the_same_site_is_refused():
     )
 
 
-@pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("beta", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_price_must_be_above_zero(beta):
     with pytest.raises(BadInput) as caught:
         InformationBottleneck(beta=beta)
     assert str(caught.value) == (
-        f"InformationBottleneck needs a price beta above 0; it got {beta}. "
+        f"InformationBottleneck needs a finite price beta above 0; it got {beta}. "
         "Without a price nothing is left out. Try 1."
     )
 
@@ -438,7 +438,19 @@ def test_it_takes_at_least_a_step_and_a_draw():
     with pytest.raises(BadInput) as caught:
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
-        "InformationBottleneck needs at least one step and one draw; it got steps=0, draws=2."
+        "InformationBottleneck needs at least one step, one draw and one pair at once; it got "
+        "steps=0, draws=2, batch=64."
+    )
+
+
+@pytest.mark.parametrize("settings", [{"lr": 0.0}, {"lr": float("inf")}, {"start": float("nan")}])
+def test_the_rate_and_the_start_are_numbers_that_move_something(settings):
+    given = {"lr": 1.0, "start": 5.0, **settings}
+    with pytest.raises(BadInput) as caught:
+        InformationBottleneck(**settings)
+    assert str(caught.value) == (
+        "InformationBottleneck needs a rate lr above 0 and a finite start; it got "
+        f"lr={given['lr']}, start={given['start']}. Try lr=1.0, start=5.0."
     )
 
 

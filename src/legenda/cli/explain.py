@@ -8,14 +8,13 @@ from cyclopts import Parameter
 
 from legenda.cli.output import Progress, progress, say, show, tell, writable, write
 from legenda.cli.results import Plain, Results, key
-from legenda.cli.settings import Set, per_tower, settings_of
+from legenda.cli.settings import Set, per_tower, settings_of, wholes
 from legenda.errors import LegendaError
 
 FEW = 200
-"""So many pairs are shown on the page."""
+"""At most so many pairs go on the page; all are in `results.jsonl`."""
 FULL = 8
 """Up to so many pairs, their pictures are kept as large as the page shows them alone."""
-"""At most so many pairs go on the page; all are in `results.jsonl`."""
 CHUNK = 16
 
 
@@ -28,8 +27,8 @@ def explain(
     method: str = "m2ib",
     site: str | None = None,
     beta: str | None = None,
-    steps: int | None = None,
-    seed: int | None = None,
+    steps: str | None = None,
+    seed: str | None = None,
     set_: Set = None,
     device: str = "cpu",
     out: Path = Path("legenda-explain"),
@@ -80,7 +79,7 @@ def explain(
 
     alone = out.suffix.lower() in {".html", ".htm"}
     writable(out, folder=not alone)
-    settings = settings_of(set_, beta=per_tower(beta, "--beta"), steps=steps, seed=seed)
+    settings = settings_of(set_, beta=per_tower(beta, "--beta"), **wholes(steps=steps, seed=seed))
     pairs = pairs_of(image, text)
     job = Job.opened(model, method, site, device, score, settings)
     results = Results(out) if alone else Results.at(out)
@@ -145,7 +144,7 @@ class Job:
                 readable.append(pair)
             except LegendaError as error:
                 if len(pairs) == 1:
-                    raise
+                    raise type(error)(_at(pair, error)) from None
                 refused.append(_at(pair, error))
                 say(f"legenda: {refused[-1]}")
                 if json:
@@ -208,22 +207,34 @@ class Job:
         from legenda.show.pair import small
         from legenda.show.view import plain
 
-        todo = [(pair, name) for pair, name in chunk if name not in results.done]
+        todo = {name: pair for pair, name in reversed(chunk) if name not in results.done}
+        todo = dict(reversed(todo.items()))  # the first of equal pairs
         made = explanations(
-            self.dual, [str(p.image) for p, _ in todo], [p.text for p, _ in todo], self.method,
-            score=self.score, **self.settings,
+            self.dual, [p.image for p in todo.values()], [p.text for p in todo.values()],
+            self.method, score=self.score, **self.settings,
         )  # fmt: skip
+        fresh: dict[str, Plain] = {}
         for pair, name in chunk:
-            if name in results.done:
-                said = results.done[name]
-            else:
+            if name not in results.done and name not in fresh:
                 agreement = next(made)
-                said = plain(agreement)
-                said = results.add(name, said, overlay(agreement)) if keep else said
+                fresh[name] = plain(agreement)
+                if keep:
+                    results.add(name, fresh[name], overlay(agreement))
+            said = of(fresh.get(name) or results.done[name], pair.image)
             self.count += 1
             if len(self.shown) < FEW:
                 self.shown.append(Shown(said, small(open_image(pair.image), self.longest)))
             yield said, name
+
+
+def of(said: Plain, image: Path) -> Plain:
+    """A result for the file that was asked for; it may have been found for an equal one."""
+    from legenda.agreement import named
+    from legenda.show.view import command
+
+    source = named(image)
+    again = command(said["settings"], source, said["sentence"])
+    return {**said, "source": source, "command": again}
 
 
 def _at(pair: Any, error: LegendaError) -> str:

@@ -43,7 +43,7 @@ class Results:
         """What an earlier run left; a line that was cut short does not count."""
         found = cls(folder)
         path = folder / LINES
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        for line in path.read_text("utf-8").split("\n") if path.exists() else []:
             try:
                 pair = json.loads(line)
                 whole = (folder / pair["overlay"]).is_file()

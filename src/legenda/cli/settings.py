@@ -1,6 +1,7 @@
 """Settings of a method as they are typed."""
 
 import ast
+import re
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -17,8 +18,18 @@ def settings_of(given: list[str] | None, **named: Any) -> dict[str, Any]:
         name, equals, value = one.partition("=")
         if not equals or not name.isidentifier():
             raise BadInput(f"--set needs NAME=VALUE, such as draws=4; it got {one!r}.")
+        if name in found:
+            raise BadInput(f"{name} is given twice; give it once.")
         found[name] = _read(value)
     return found
+
+
+def wholes(**given: str | None) -> dict[str, int | None]:
+    """Options that are whole numbers, as typed."""
+    for name, value in given.items():
+        if value is not None and not re.fullmatch(r"[+-]?\d{1,12}", value.strip()):
+            raise BadInput(f"--{name} needs a whole number; it got {value!r}.")
+    return {name: None if value is None else int(value) for name, value in given.items()}
 
 
 def per_tower(given: str | None, option: str) -> float | dict[str, float] | None:
@@ -64,4 +75,4 @@ def _read(value: str) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
-        return value
+        return float(value) if value.lower() in {"nan", "inf", "-inf"} else value

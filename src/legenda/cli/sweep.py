@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from legenda.cli.output import progress, say, show, tell, writable, write
-from legenda.cli.settings import Set, numbers, settings_of, sites
+from legenda.cli.settings import Set, numbers, settings_of, sites, wholes
+from legenda.errors import BadInput
 
 
 def sweep(
@@ -21,7 +22,7 @@ def sweep(
     site: str | None = None,
     steps: str | None = None,
     method: str = "m2ib",
-    seed: int | None = None,
+    seed: str | None = None,
     set_: Set = None,
     device: str = "cpu",
     out: Path = Path("legenda-sweep.html"),
@@ -38,7 +39,7 @@ def sweep(
     text
         The sentence.
     beta
-        Prices of a nat, such as 0.3,1,3.
+        Prices of a nat for both towers, such as 0.3,1,3.
     site
         Sites, such as 0,1,2 for both towers, or image=1,text=0;image=2,text=0.
     steps
@@ -58,7 +59,10 @@ def sweep(
     """
     writable(out, folder=False)
     grid = list(product(sites(site), numbers(beta, "--beta"), numbers(steps, "--steps", int)))
-    fixed = settings_of(set_, seed=seed)
+    fixed = settings_of(set_, **wholes(seed=seed))
+    for name, given in (("beta", beta), ("steps", steps)):
+        if given and name in fixed:
+            raise BadInput(f"{name} is given twice, by --{name} and by --set; give it once.")
     labels, found = [], []
     with progress("opening") as step:
         for label, agreement in runs(model, image, text, grid, method, device, fixed):
@@ -92,16 +96,16 @@ def runs(
     from legenda.corpus.images import open_image
     from legenda.references import reference_for
 
-    each = [(s, b, n, settings_of(None, beta=b, steps=n) | fixed) for s, b, n in grid]
+    each = [(s, b, n, {**settings_of(None, beta=b, steps=n), **fixed}) for s, b, n in grid]
     for *_, settings in each:
         explainer(method, None, **settings)  # all are refused before any is computed
-    dual: Any = None
-    picture, last = open_image(image), object()
+    picture = open_image(image)
+    duals = {}
+    for site in dict.fromkeys(site for site, *_ in grid):  # all are opened before any is used
+        dual = opened(model, site, device)
+        duals[site] = replace(dual, reference=reference_for(dual, [picture], [text]))
     for site, beta, steps, settings in each:
-        if site != last:
-            last, dual = site, opened(model, site, device)
-            dual = replace(dual, reference=reference_for(dual, [picture], [text]))
-        (made,) = explanations(dual, [image], [text], method, score=False, **settings)
+        (made,) = explanations(duals[site], [image], [text], method, score=False, **settings)
         said = [("site", site), ("β", beta), ("steps", steps)]
         label = ", ".join(f"{name} {value}" for name, value in said if value is not None)
         yield label or "defaults", made

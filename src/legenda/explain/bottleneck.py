@@ -92,15 +92,20 @@ class InformationBottleneck:
     batch: int = 64
 
     def __post_init__(self) -> None:
-        if not self.beta > 0:
+        if not 0 < self.beta < float("inf"):
             raise BadInput(
-                f"InformationBottleneck needs a price beta above 0; it got {self.beta}. "
+                f"InformationBottleneck needs a finite price beta above 0; it got {self.beta}. "
                 "Without a price nothing is left out. Try 1."
             )
-        if self.steps < 1 or self.draws < 1:
+        if min(self.steps, self.draws, self.batch) < 1:
             raise BadInput(
-                f"InformationBottleneck needs at least one step and one draw; it got "
-                f"steps={self.steps}, draws={self.draws}."
+                f"InformationBottleneck needs at least one step, one draw and one pair at once; "
+                f"it got steps={self.steps}, draws={self.draws}, batch={self.batch}."
+            )
+        if not 0 < self.lr < float("inf") or not abs(self.start) < float("inf"):
+            raise BadInput(
+                f"InformationBottleneck needs a rate lr above 0 and a finite start; it got "
+                f"lr={self.lr}, start={self.start}. Try lr=1.0, start=5.0."
             )
         if not 0 <= self.smooth < float("inf"):
             raise BadInput(

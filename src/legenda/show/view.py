@@ -8,6 +8,7 @@ import ast
 import math
 import shlex
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def plain(agreement: Agreement) -> Plain:
             "match": match(agreement),
             "scores": [score(s) for s in agreement.scores],
             "settings": {k: str(v) for k, v in agreement.settings.items()},
-            "command": command(agreement),
+            "command": command(agreement.settings, agreement.source, agreement.sentence),
             "seconds": agreement.seconds,
         }
     )
@@ -82,20 +83,21 @@ def score(found: Score) -> Plain:
     }
 
 
-def command(agreement: Agreement) -> str:
-    """The command line that makes this explanation again.
+def command(said: Plain, source: str, sentence: str) -> str:
+    """The command line that makes an explanation again, from its settings.
 
-    A picture that came from memory has no path; PICTURE stands for wherever it is saved.
+    A picture that came from memory has a label and no path; PICTURE stands for wherever it is
+    saved.
     """
-    said = agreement.settings
-    picture = "PICTURE" if agreement.source == "picture" else agreement.source
+    path = Path(source)
+    picture = source if path.exists() or path.suffix[1:].isalnum() else "PICTURE"
     name, options = method(str(said.get("method", "")), str(said.get("explainer", "")))
     _, others = method(str(said.get("method for words", "")), name)
     for key in OPTIONS[:1]:
         if key in others and others[key] != options.get(key):
             options[key] = f"image={options[key]},text={others[key]}"
-    words = ["legenda", "explain", str(said.get("model", "")), picture, agreement.sentence]
-    words += ["--method", name]
+    given = [str(said.get("model", "")), picture, sentence]
+    words = ["--method", name]
     sites = [(t, str(said.get(f"{t} site", "")).rpartition("@")[2]) for t in ("image", "text")]
     if all(at for _, at in sites):
         words += ["--site", ",".join(f"{tower}={at}" for tower, at in sites)]
@@ -103,7 +105,9 @@ def command(agreement: Agreement) -> str:
         words += ["--device", str(said["device"])]
     for key, value in options.items():
         words += [f"--{key}", str(value)] if key in OPTIONS else ["--set", f"{key}={value}"]
-    return shlex.join(words)
+    if any(one.startswith("-") for one in given):  # what follows `--` is no option
+        return shlex.join(["legenda", "explain", *words, "--", *given])
+    return shlex.join(["legenda", "explain", *given, *words])
 
 
 OPTIONS = ("beta", "steps", "seed")
