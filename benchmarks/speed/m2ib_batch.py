@@ -41,12 +41,12 @@ def measure() -> Measurement:
     rows = [
         Row("64 pairs at once against one at a time", gain, "x", "pairs/s ≥1.2× one at a time", gain >= 1.2, len(ratios)),
         Row("pairs per second at once", at_once, "1/s", "", None, len(ratios)),
-        equality(16 if quick() else 64),
+        *equality(16 if quick() else 64),
     ]  # fmt: skip
     return Measurement("m2ib-batch", rows, [1], (f"load {os.getloadavg()[0]:.2f}",))
 
 
-def equality(count: int) -> Row:
+def equality(count: int) -> list[Row]:
     """The largest relative difference between maps made at once and one at a time."""
     from benchmarks.speed.m2ib import _normal, _picture
     from legenda.agreement import units
@@ -55,12 +55,15 @@ def equality(count: int) -> Row:
     assert isinstance(dual, Dual) and dual.reference is not None
     scenes = [draw(TEST_SEEDS + i) for i in range(count)]
     x, ids = dual.pixels([_picture(s) for s in scenes]), dual.ids([s.caption() for s in scenes])
-    moments = dual.reference.at("image", dual.image.block)  # pyright: ignore
-    how = explainer("m2ib", moments, **for_tower(dual, "image", "m2ib", {}))
-    text, seen = _normal(dual.text, ids), units(dual.image, x)
-    once = how(seen, x, Similarity("s", text)).scores
-    alone = torch.cat(
-        [how(seen, x[i : i + 1], Similarity("s", text[i : i + 1])).scores for i in range(count)]
-    )
-    gap = float(((once - alone).abs().amax(1) / alone.abs().amax(1)).max())
-    return Row("largest relative difference of a map", gap, "", "maps equal to one-at-a-time (relative 1e-3)", gap <= 1e-3, count)  # fmt: skip # noqa: E501
+    partners = {"image": _normal(dual.text, ids), "text": dual.embed_images(x)}
+    rows = []
+    for tower, model, inputs in (("image", dual.image, x), ("text", dual.text, ids)):
+        moments = dual.reference.at(tower, model.block)  # pyright: ignore
+        how = explainer("m2ib", moments, **for_tower(dual, tower, "m2ib", {}))
+        opened, partner = units(model, inputs), partners[tower]
+        once = how(opened, inputs, Similarity("partner", partner)).scores
+        alone = [how(opened, inputs[i : i + 1], Similarity("partner", partner[i : i + 1])).scores for i in range(count)]  # fmt: skip # noqa: E501
+        apart = torch.cat(alone)
+        gap = float(((once - apart).abs().amax(1) / apart.abs().amax(1)).max())
+        rows.append(Row(f"largest relative difference, {tower} map", gap, "", "maps equal to one-at-a-time (relative 1e-3)", gap <= 1e-3, count))  # fmt: skip # noqa: E501
+    return rows

@@ -8,11 +8,16 @@ from PIL import Image
 
 from benchmarks.table import Measurement, Row, quick
 from benchmarks.truths.contest import Cases, contest
+from benchmarks.truths.m2ib_scenes import text_methods
 from benchmarks.truths.sanity_rows import sanity_rows
-from legenda.core.interval import auroc, auroc_interval, wilson
+from legenda.agreement import units
+from legenda.core.interval import bootstrap, wilson
+from legenda.core.target import Similarity
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
-from legenda.zoo.photos.collage import collage, stamps
+from legenda.score.mismatch import MismatchAUROC
+from legenda.score.words import ForeignWordFirst
+from legenda.zoo.photos.collage import Stamp, collage, stamps
 
 
 def say(line: str) -> None:
@@ -21,13 +26,14 @@ def say(line: str) -> None:
 
 
 def measure() -> Measurement:
-    """Localisation, faithfulness, sanity and the mismatch flag, on test families only."""
+    """Localisation, faithfulness, sanity, words and the flag, on test families only."""
     dual = open_model("zoo:photos")
     assert isinstance(dual, Dual)
     few = quick()
-    cases = collage_cases(dual, "test", 2 if few else 10)
+    cases = collage_cases(dual, "test", 2 if few else 24)
     rows, _ = contest(cases, 16, say, {})
     rows += sanity_rows(cases, say, 2 if few else 4)
+    rows += noun_rows(dual, "test")
     rows += mismatch_rows(dual)
     return Measurement("m2ib-photos", rows, [0])
 
@@ -54,17 +60,40 @@ def collage_cases(dual: Dual, part: str, count: int) -> Cases:
     )
 
 
+def noun_rows(dual: Dual, part: str) -> list[Row]:
+    """Of `a photo of a NAME`, does a word of the name come first, and not `a`, `photo`, `of`?"""
+    stock = stamps(part=part)[: 12 if quick() else 200]
+    image = dual.embed_images(dual.pixels([pictured(i, s) for i, s in enumerate(stock)]))
+    texts = [f"a photo of a {stamp.name}" for stamp in stock]
+    ids, target = dual.ids(texts), Similarity("the picture", image)
+    name = torch.zeros(ids.shape, dtype=torch.bool)
+    for i, text in enumerate(texts):
+        for word in dual.words.words(text)[4:]:
+            name[i, list(word.positions)] = True
+    rows, opened = [], units(dual.text, ids)
+    for way, method in text_methods(dual, dual.reference and dual.reference.at("text", 3)).items():
+        found = method(opened, ids, target)
+        measured = ForeignWordFirst(name)
+        each = measured.each(opened, ids, target, found)
+        rows.append(Row(f"a word of the name first: {way}", float(each.mean()), "share", "", None, len(each), bootstrap(each), float(measured.chance(found).mean())))  # fmt: skip # noqa: E501
+    return rows
+
+
+def pictured(seed: int, stamp: Stamp) -> Image.Image:
+    """One stamp on a background."""
+    return Image.fromarray(collage(seed, [stamp], n=1)[0])
+
+
 def mismatch_rows(dual: Dual) -> list[Row]:
     """The flag on single stamps with their own title against another's."""
     assert dual.reference is not None
     stock = stamps(part="test")[: 24 if quick() else 200]
-    drawn = [collage(i, [stamp], n=1)[0] for i, stamp in enumerate(stock)]
-    image = dual.embed_images(dual.pixels([Image.fromarray(d) for d in drawn]))
+    image = dual.embed_images(dual.pixels([pictured(i, s) for i, s in enumerate(stock)]))
     text = dual.embed_text([s.caption for s in stock])
     matched = dual.reference.standing(image, text)
     swapped = dual.reference.standing(image, text.roll(1, 0))
-    area, between = auroc(matched, swapped), auroc_interval(matched, swapped)
-    rows = [Row("mismatch flag, stamps and titles", area, "AUROC", "aim ≥0.9", area >= 0.9, len(stock), between, 0.5)]  # fmt: skip # noqa: E501
+    found = MismatchAUROC()(-matched, -swapped)
+    rows = [Row("mismatch flag, stamps and titles", found.value, "AUROC", "aim ≥0.9", found.value >= 0.9, len(stock), found.interval, found.control)]  # fmt: skip # noqa: E501
     for name, values in (("matched flagged", matched), ("swapped flagged", swapped)):
         count = int((values <= dual.reference.threshold).sum())
         rows.append(Row(name, count / len(values), "share", "", None, len(values), wilson(count, len(values))))  # fmt: skip # noqa: E501

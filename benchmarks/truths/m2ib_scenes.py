@@ -10,10 +10,11 @@ from benchmarks.truths.contest import contest
 from benchmarks.truths.sanity_rows import sanity_rows
 from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
 from legenda.agreement import explainer, for_tower, units
-from legenda.core.interval import auroc, auroc_interval, wilson
+from legenda.core.interval import wilson
 from legenda.core.target import Contrast, Similarity
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
+from legenda.score.mismatch import MismatchAUROC
 from legenda.score.words import ForeignWordFirst
 from legenda.zoo.scenes import photograph
 from legenda.zoo.scenes.held_out import distinct
@@ -26,11 +27,11 @@ def say(line: str) -> None:
 
 
 def measure() -> Measurement:
-    """Localisation, faithfulness, sanity, words, the mismatch flag and ROAR+."""
+    """Localisation, faithfulness, sanity, words and the mismatch flag (ROAR+: `m2ib-roar`)."""
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual)
     few = quick()
-    cases = naming_cases(dual, TEST_SEEDS, 4 if few else 32)
+    cases = naming_cases(dual, TEST_SEEDS, 4 if few else 48)
     rows, maps = contest(cases, 8, say, {"pointing": 0.95})
     rows += sanity_rows(cases, say, 4 if few else 12)
     rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 6 if few else 150))
@@ -115,19 +116,8 @@ def mismatch_rows(dual: Dual, count: int) -> list[Row]:
         wrong = torch.tensor(
             [texts[i - 1] not in {t.phrase() for t in scenes[i].things} for i in range(count)]
         )
-        area, between = auroc(matched, swapped[wrong]), auroc_interval(matched, swapped[wrong])
-        rows.append(
-            Row(
-                f"mismatch flag, {kind}",
-                area,
-                "AUROC",
-                "aim ≥0.9",
-                area >= 0.9,
-                count,
-                between,
-                0.5,
-            )
-        )
+        found = MismatchAUROC()(-matched, -swapped[wrong])
+        rows.append(Row(f"mismatch flag, {kind}", found.value, "AUROC", "aim ≥0.9", found.value >= 0.9, count, found.interval, found.control))  # fmt: skip # noqa: E501
         limit = dual.reference.threshold
         for name, values in (("matched flagged", matched), ("swapped flagged", swapped[wrong])):
             share = int((values <= limit).sum())

@@ -44,9 +44,8 @@ def image_rows(dual: Dual, reference: Reference, count: int, betas: tuple[float,
         tower.sites[:-1], betas, [("entry", 0.0), *(("token", blur) for blur in BLURS)]
     ):
         opened = replace(cases, dual=dual.at(image=site))
-        how = InformationBottleneck(
-            beta=beta, per=per, smooth=smooth, moments=reference.at("image", site)
-        )
+        settings: Any = {"beta": beta, "per": per, "smooth": smooth}
+        how = InformationBottleneck(moments=reference.at("image", site), **settings)
         found = how(opened.units, cases.x, target)
         each = Pointing(cases.mask).each(opened.units, cases.x, target, found).float()
         iou = float(BestIoU(cases.mask).each(opened.units, cases.x, target, found).mean())
