@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from legenda.errors import Missing, near
+from legenda.errors import BadInput, Missing, near
 
 CATALOG: dict[str, str] = {
     "zoo.scenes": "legenda.zoo.scenes.shipped:open_dual",
@@ -50,6 +50,9 @@ CATALOG: dict[str, str] = {
     "score.mismatch": "legenda.score.mismatch:MismatchAUROC",
 }
 
+NOUNS = {"explain": "method", "zoo": "zoo model"}
+"""What a kind of name is called in a sentence, where that is another word."""
+
 
 def names(kind: str) -> list[str]:
     """The names of one kind, such as `explain`, ours and installed ones."""
@@ -57,14 +60,33 @@ def names(kind: str) -> list[str]:
     return [n.split(".", 1)[1] for n in found if n.startswith(kind + ".")]
 
 
+def canonical(kind: str, name: str) -> str:
+    """A name as it is catalogued: case, `-` and `_` make no difference.
+
+    Examples
+    --------
+    >>> canonical("explain", "Grad-CAM")
+    'grad_cam'
+    """
+    noun, known = NOUNS.get(kind, kind), names(kind)
+    if not isinstance(name, str):
+        raise BadInput(f"a {noun} is called by its name, a string; it got {name!r}. Give one.")
+    found = {_plain(one): one for one in known}.get(_plain(name))
+    if found is None:
+        raise Missing(
+            f"there is no {noun} named {name!r}.{near(name.lower(), known)} "
+            f"Known: {', '.join(known)}."
+        )
+    return found
+
+
 def lookup(kind: str, name: str) -> Any:
     """The code behind a name; unknown names suggest near ones."""
     installed = {e.name: e.value for e in entry_points(group="legenda")}
-    spec = {**CATALOG, **installed}.get(f"{kind}.{name.replace('-', '_')}")
-    if spec is None:
-        known = names(kind)
-        raise Missing(
-            f"there is no {kind} named {name!r}.{near(name, known)} Known: {', '.join(known)}."
-        )
+    spec = {**CATALOG, **installed}[f"{kind}.{canonical(kind, name)}"]
     module, _, attribute = spec.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace("-", "_")

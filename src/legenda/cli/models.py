@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from legenda.cli.output import show, tell
+from legenda.errors import BadInput
 
 GRAMMAR = {
     "zoo:NAME": "a model that ships with legenda",
@@ -18,6 +19,7 @@ def models(
     model: str | None = None,
     /,
     *,
+    site: str | None = None,
     sites: Annotated[bool, Parameter(negative="")] = False,
     device: str = "cpu",
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -28,6 +30,8 @@ def models(
     ----------
     model
         A reference; without it, everything that can be opened.
+    site
+        Where it is opened, such as image=9,text=9; a plain module needs one, a dotted name.
     sites
         List every site of the model.
     device
@@ -35,7 +39,10 @@ def models(
     json
         One JSON object on stdout.
     """
-    said = about(model, sites, device) if model else listed()
+    if model is None and (sites or site is not None):
+        option = "--sites" if sites else "--site"
+        raise BadInput(f"{option} needs a model, such as zoo:scenes; it got none. Name one.")
+    said = listed() if model is None else about(model, sites, device, site)
     if json:
         tell(said)
     else:
@@ -60,17 +67,17 @@ def listed() -> dict[str, Any]:
     }
 
 
-def about(model: str, sites: bool, device: str) -> dict[str, Any]:
+def about(model: str, sites: bool, device: str, site: str | None = None) -> dict[str, Any]:
     """What one model is; of a plain module, which has no site of its own, its sites alone."""
     from torch import nn
 
     from legenda.models.opening import is_factory, made_by, open_model
 
-    if sites and is_factory(model):
+    if sites and site is None and is_factory(model):
         made = made_by(model)
         if isinstance(made, nn.Module):
             return {"ref": model, "all sites": [name for name, _ in made.named_modules() if name]}
-    opened: Any = open_model(model, device=device)
+    opened: Any = open_model(model, site, device=device)
     towers = [getattr(opened, name, None) for name in ("image", "text")]
     found = {"name": opened.name, "ref": opened.ref, **getattr(opened, "about", {})}
     for name, tower in zip(("image", "text"), towers, strict=True):

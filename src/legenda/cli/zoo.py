@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from legenda.cli.output import progress, say, show, tell
+from legenda.cli.output import progress, say, show, stdout, tell, writable
 from legenda.errors import BadInput, Missing, near
 
 Json = Annotated[bool, Parameter(negative="")]
@@ -50,7 +50,8 @@ def card(name: str, /) -> int:
     path = card_of(name)
     if path is None:
         raise Missing(f"zoo:{_known(name)} has no card.md. Reinstall legenda.")
-    sys.stdout.write(path.read_text("utf-8"))
+    with stdout():
+        sys.stdout.write(path.read_text("utf-8"))
     return 0
 
 
@@ -104,17 +105,15 @@ def train(
     """
     from importlib import import_module
 
-    from legenda.cli.output import writable
-
-    folder = writable(out or Path("runs") / _known(name), folder=True)
+    name = _known(name)
+    folder = writable(Path("runs") / name if out is None else out, folder=True)
     options: dict[str, Any] = {"seed": seed}
     recipe = import_module(f"legenda.zoo.{name}.recipe")
     with progress(f"training zoo:{name}") as step:
         if name == "photos":
             recipe.train(folder, progress=step, **options)
         else:
-            options |= {"workers": workers, **({"images": images} if images else {})}
-            folder.mkdir(parents=True, exist_ok=True)
+            options |= {"workers": workers, **({} if images is None else {"images": images})}
             recipe.train(folder, report=lambda at, _: step(f"step {at}", at, 0), **options)
     say(f"{folder}")
     return 0

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from legenda.core.model import Run
-from legenda.errors import ShapeError
+from legenda.errors import BadInput, ShapeError
 from legenda.types import Scores
 
 Reads = Literal["acts", "output"]
@@ -54,7 +55,27 @@ class Logit:
         return self
 
     def __call__(self, run: Run) -> Scores:
-        return run.output[:, self.index]
+        logits = run.output
+        if logits.ndim != 2:
+            raise ShapeError(
+                f"Logit needs one row of logits per image (b c); the output has the shape "
+                f"{tuple(logits.shape)}. Open the model with `output=` that picks them."
+            )
+        return logits[:, class_of(self.index, logits.shape[1])]
+
+
+def class_of(number: object, count: int) -> int:
+    """The number of a class, if there is such a class; negative ones count from the end."""
+    try:
+        found = index(number)  # pyright: ignore[reportArgumentType] -- what is no number raises
+    except TypeError:
+        found = count
+    if not -count <= found < count:
+        raise BadInput(
+            f"Logit needs the number of a class, 0 to {count - 1}; it got {number!r}. "
+            "Choose one of them."
+        )
+    return found
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def _guard(path: Path, pixels: int, limit: int) -> None:
     if pixels > allowed:
         raise BadInput(
             f"{path} has {pixels / 1e6:,.0f} megapixels; at most {allowed / 1e6:,.0f} are opened. "
-            "Make it smaller, or raise `limit`."
+            "Make it smaller first (in Python, `limit=` can be raised)."
         )
 
 

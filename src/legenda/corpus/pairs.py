@@ -1,9 +1,12 @@
 """Pairs of an image and a sentence, from a table, a list of records, or a folder.
 
 A table (`.csv`, `.tsv`) has a header with the columns `image` and `text`; a list (`.jsonl`) has
-one `{"image": ..., "text": ...}` per line. `caption` is understood as `text`, other columns are
-left alone, and image paths are relative to the file that names them. A file is read whole or
-not at all: the message tells the first bad line and the numbers of the others.
+one `{"image": ..., "text": ...}` per line. `caption` is understood as `text`, but one of them
+only; other columns are left alone, and image paths are relative to the file that names them.
+
+A list with a bad line (no such file, a blank text) is refused whole, before any work: the message
+tells the first bad line and the numbers of the others. No picture is opened here: one that turns
+out to be unreadable is for the caller, who can report it and go on with the others.
 """
 
 import csv
@@ -19,7 +22,10 @@ from legenda.corpus.images import list_images, present
 from legenda.errors import BadInput, LegendaError
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SIGNS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 LISTS = frozenset({".jsonl", ".ndjson"})
+NO_LISTS = frozenset({".json", ".txt", ".xls", ".xlsx"})
+"""Endings that people try a list of pairs with; none is one."""
 TEXT_NAMES = ("text", "caption")
 
 _Rows = Iterator[tuple[int, Any]]
@@ -45,6 +51,8 @@ def pairs_of(path: str | Path, text: str | None = None) -> list[Pair]:
         if text is not None:
             raise BadInput(f"{path} brings its own sentences; got {text!r} too. Leave one out.")
         return read_pairs(path)
+    if text is None and path.is_file() and path.suffix.lower() in NO_LISTS:
+        raise BadInput(f"{path} is no list of pairs: a list is .csv, .tsv or .jsonl. Save it so.")
     if text is None:
         raise BadInput(f"{path} needs a sentence to go with it; got none. Add one.")
     sentence = checked_text(text)
@@ -92,10 +100,12 @@ def _pair(folder: Path, line: int, record: dict[str, Any]) -> Pair:
     image = record.get("image")
     if not isinstance(image, str) or not image.strip():
         raise BadInput(f"an image must be a path; got {image!r}. Name an image file.")
-    name = next((name for name in TEXT_NAMES if name in record), None)
-    if name is None:
+    given = [name for name in TEXT_NAMES if name in record]
+    if not given:
         raise BadInput(f"a text is missing; got {', '.join(record)}. Add one.")
-    text = checked_text(record[name])
+    if len(given) > 1:
+        raise BadInput("one text is needed; got both text and caption. Leave one out.")
+    text = checked_text(record[given[0]])
     where = present(folder / image.strip(), "image")
     if not where.is_file():
         raise BadInput(f"{where} is a folder; an image file is needed.")
@@ -131,12 +141,31 @@ def _table(path: Path, delimiter: str) -> tuple[_Rows, _Parse]:
     rows = _cells(path, _decoded(path), delimiter)
     _, cells = next(rows, (1, []))
     header = [cell.strip().casefold() for cell in cells]
-    if "image" not in header or not set(TEXT_NAMES) & set(header):
+    images, texts = ([h for h in header if h in known] for known in (("image",), TEXT_NAMES))
+    if not images or not texts:
+        _say_separator(path, cells, delimiter)
         raise BadInput(
             f"{path} needs the columns image and text (or caption); "
             f"its first line is {', '.join(map(repr, cells))}. Add a header."
         )
+    for found, what in ((images, "image"), (texts, "text")):
+        if len(found) > 1:
+            raise BadInput(
+                f"{path} has {len(found)} columns for the {what}: {', '.join(found)}. "
+                "Keep one of them, or rename the others."
+            )
     return rows, partial(_named, header)
+
+
+def _say_separator(path: Path, cells: list[str], delimiter: str) -> None:
+    """Refuse a header that is one only if it is cut at another sign."""
+    for other, name in SIGNS.items():
+        header = {cell.strip(" \t\"'").casefold() for cell in ",".join(cells).split(other)}
+        if other != delimiter and "image" in header and header & set(TEXT_NAMES):
+            raise BadInput(
+                f"{path} has {name} between its columns; a {path.suffix} has {SIGNS[delimiter]}. "
+                f"Save it again with {SIGNS[delimiter]}."
+            )
 
 
 def _cells(path: Path, text: str, delimiter: str) -> _Rows:
@@ -170,9 +199,21 @@ def _list(path: Path) -> _Rows:
 
 def _record(line: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_unique)
+    except BadInput:
+        raise
     except (ValueError, RecursionError) as error:
         raise BadInput(f"this is not JSON ({error}). Write one object per line.") from None
     if not isinstance(record, dict):
         raise BadInput(f"a JSON object is needed; got {line.strip()[:80]}")
     return record
+
+
+def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which no key is there twice."""
+    found: dict[str, Any] = {}
+    for key, value in items:
+        if key in found:
+            raise BadInput(f"the key {key!r} is there twice. Leave one out.")
+        found[key] = value
+    return found

@@ -19,6 +19,7 @@ from legenda.models.module import self_check
 from legenda.models.towers import Anatomy, Tower
 from legenda.models.words import Words
 
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "tokenizer.model")
 DUAL = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "Siglip2Model"}
 
 
@@ -46,6 +47,11 @@ def _open_dual(
 ) -> Dual:
     import transformers
 
+    if Path(folder).is_dir() and not any((Path(folder) / name).exists() for name in TOKENIZERS):
+        raise Refused(  # transformers would make an empty one
+            f"{ref} has no tokenizer: none of {', '.join(TOKENIZERS)} is in it. "
+            "Copy these files from where the model came from."
+        )
     model = built(getattr(transformers, DUAL[kind]), folder, ref, where)
     tokenizer = loaded(
         folder, ref, lambda: transformers.AutoTokenizer.from_pretrained(folder, **where)

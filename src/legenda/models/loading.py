@@ -1,6 +1,7 @@
 """Loading from folders and the hub, quietly, with one sentence for whatever goes wrong."""
 
 import os
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,11 +36,42 @@ def loaded(folder: str | Path, ref: str, load: Callable[[], Any]) -> Any:
                 f"{named} is not in the local Hugging Face cache, and LEGENDA_OFFLINE forbids "
                 "the network. Unset it, or download the model beforehand."
             ) from None
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)
+        if ref.startswith("hf:") and unreachable(error):
+            raise Missing(
+                f"{named} is not in the local Hugging Face cache, and the hub cannot be reached. "
+                "Check the network, or download the model beforehand."
+            ) from None
         raise Refused(
-            f"{named} cannot be opened as a Hugging Face model: {reason} "
+            f"{named} cannot be opened as a Hugging Face model: {reason_of(error)} "
             "Check its config.json and its weights."
         ) from None
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, on one line, cut between words where it is long."""
+    said = textwrap.shorten(str(error), 240, placeholder="…", break_on_hyphens=False) or repr(error)
+    return said if said.endswith((".", "…")) else f"{said}."
+
+
+def unreachable(error: BaseException | None) -> bool:
+    """Whether a download failed since nobody answered, as the error or its cause says."""
+    from httpx import TransportError
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    said = "couldn't connect to" in str(error)
+    if said or isinstance(error, TransportError | OfflineModeIsEnabled | ConnectionError):
+        return True
+    return error is not None and unreachable(error.__cause__ or error.__context__)
+
+
+def in_float32(module: nn.Module, name: str) -> None:
+    """Refuse a network in another precision than float32."""
+    held = {str(p.dtype) for p in module.parameters() if p.is_floating_point()}
+    if held - {"torch.float32"}:
+        raise Refused(
+            f"legenda reads float32; {name} holds {', '.join(sorted(held))}. "
+            "Call .float() on it before opening."
+        )
 
 
 @contextmanager

@@ -6,8 +6,10 @@ FOLDER                    Hugging Face layout on disk
 package.module:factory    any `nn.Module`, opened at a dotted site
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ Opened = Dual | Encoder | ModuleModel
 
 def open_model(
     ref: str,
-    site: str | None = None,
+    site: str | int | Site | None = None,
     *,
     device: str = "cpu",
     example: Tensor | None = None,
@@ -34,13 +36,16 @@ def open_model(
 ) -> Opened:
     """Open a model at a site: `image=9,text=9` for towers, a dotted name for other modules.
 
-    `options` go to `ModuleModel` (special, field, output) for a factory.
+    The site of towers may also be 9, for both, or `{"image": 9, "text": 9}`. `options` go to `ModuleModel` (special, field, output) for a factory.
     """
+    checked_ref(ref)
     place = checked_device(device)
     if ref.startswith("zoo:"):
         opened = lookup("zoo", ref.removeprefix("zoo:"))(blocks(site))
     elif ref.startswith("hf:"):
         name, _, revision = ref.removeprefix("hf:").partition("@")
+        if not name:
+            raise BadInput(f"{ref} names no model. Write hf:ORG/NAME, or hf:ORG/NAME@REVISION.")
         opened = open_folder(name, site=blocks(site), ref=ref, revision=revision or None)
     elif is_factory(ref):
         opened = _from_factory(ref, site, example, options)
@@ -49,11 +54,26 @@ def open_model(
     return _moved(opened, place)
 
 
-def blocks(site: str | None) -> Site:
-    """Read `image=9,text=9`, or a bare number for both towers."""
+def checked_ref(ref: object) -> None:
+    """Refuse what is no reference: nothing at all, or a module in memory."""
+    if not isinstance(ref, str):
+        raise BadInput(
+            f"a model is opened by a reference, such as zoo:scenes; it got {type(ref).__name__}. "
+            "For a module in memory use legenda.models.module.ModuleModel."
+        )
+    if not ref.strip():
+        raise BadInput("the reference of a model is empty. Give one, such as zoo:scenes.")
+
+
+def blocks(site: str | int | Site | None) -> Site:
+    """Read `image=9,text=9`, a bare number for both towers, or a dict that says the same."""
     if site is None:
         return {}
-    found: Site = {}
+    if isinstance(site, dict):
+        if set(site) <= {"image", "text"}:
+            return dict(site)
+        site = ",".join(f"{tower}={block}" for tower, block in site.items())
+    site, found = str(site), Site()
     for part in site.split(","):
         tower, equals, block = part.partition("=")
         if not equals:
@@ -65,7 +85,7 @@ def blocks(site: str | None) -> Site:
                 "Blocks count from 0; before them are the embeddings, text=embeddings."
             )
         for name in ("image", "text") if tower.strip() == "both" else (tower.strip(),):
-            found[name] = int(block) if block.isdigit() else block
+            found[name] = int(block) if block.isdecimal() else block
     return found
 
 
@@ -73,13 +93,15 @@ def checked_device(device: str) -> str:
     """The device, if it is there and computes in float64, as statistics and maps need."""
     import torch
 
+    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    found = str(device) in ("cpu", *cards, *(["cuda"] if cards else []))
     try:
-        torch.empty(0, device=device, dtype=torch.float64)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError):
-        there = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        raise Missing(
-            f"there is no device {device!r} here. Choose one of: {', '.join(there)}."
-        ) from None
+        torch.empty(0, device=device if found else "cpu", dtype=torch.float64)
+    except RuntimeError:  # a card that is listed, and broken
+        found = False
+    if not found:
+        there = ", ".join(["cpu", *cards])
+        raise Missing(f"there is no device {device!r} here. Choose one of: {there}.")
     return device
 
 
@@ -107,21 +129,7 @@ def is_factory(ref: str) -> bool:
 
 def made_by(ref: str) -> Dual | Encoder | ModuleModel | nn.Module:
     """What a factory makes; a plain module in float32."""
-    module, _, attribute = ref.partition(":")
-    try:
-        factory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise Missing(
-            f"{ref} names no factory that can be imported: {error}. Check the name."
-        ) from None
-    try:
-        made = factory()
-    except LegendaError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- a stranger's code may raise anything
-        raise Refused(
-            f"{ref} raised {type(error).__name__}: {error}. Call it yourself to see where."
-        ) from error
+    made = _called(ref, _factory(ref))
     if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel):
         raise Refused(
             f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
@@ -130,22 +138,71 @@ def made_by(ref: str) -> Dual | Encoder | ModuleModel | nn.Module:
     return made.float() if isinstance(made, nn.Module) else made
 
 
+def _factory(ref: str) -> Callable[[], Any]:
+    """What a reference names, if it can be called without arguments."""
+    module, _, attribute = ref.partition(":")
+    if not module or module.startswith("."):
+        raise _unnamed(ref, f"{module!r} is no absolute name of a module")
+    try:
+        home = _called(ref, lambda: import_module(module), module)
+        factory = getattr(home, attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise _unnamed(ref, error) from None
+    needs = f"a factory is a function that needs no arguments and returns a model; {ref}"
+    if isinstance(factory, nn.Module) or not callable(factory):
+        raise Refused(f"{needs} is a {type(factory).__name__}. Name a function.")
+    try:
+        signature(factory).bind()
+    except TypeError:
+        raise Refused(
+            f"{needs} needs {signature(factory)}. Wrap it in a function that needs none."
+        ) from None
+    except ValueError:  # some callables of C do not say what they take
+        pass
+    return factory
+
+
+def _called(ref: str, call: Callable[[], Any], module: str = "") -> Any:
+    """What a stranger's code returns, or the sentence that it failed.
+
+    That `module` or a package around it is not there is for the caller.
+    """
+    try:
+        return call()
+    except LegendaError:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        lacks = error.name if isinstance(error, ModuleNotFoundError) else None
+        if lacks and f"{module}.".startswith(f"{lacks}."):
+            raise
+        raise Refused(
+            f"{ref} raised {type(error).__name__}: {error}. Call it yourself to see where."
+        ) from error
+
+
+def _unnamed(ref: str, why: object) -> Missing:
+    return Missing(f"{ref} names no factory that can be imported: {why}. Check the name.")
+
+
 def _from_factory(
-    ref: str, site: str | None, example: Tensor | None, options: dict[str, Any]
+    ref: str, site: str | int | Site | None, example: Tensor | None, options: dict[str, Any]
 ) -> ModuleModel | Dual | Encoder:
     made = made_by(ref)
     if isinstance(made, Dual):
-        return made.at(**blocks(site)) if site else made
+        return made.at(**blocks(site)) if site is not None else made
     if isinstance(made, Encoder):
-        return replace(made, image=made.image.at(blocks(site)["image"])) if site else made
-    if isinstance(made, ModuleModel):
-        return made.at(site) if site else made
-    if site is None:
+        at = blocks(site).get("image")
+        return made if at is None else replace(made, image=made.image.at(at))
+    if isinstance(made, nn.Module) and (site is None or isinstance(site, dict)):
         raise BadInput(
             f"{ref} is a plain module and needs a site, a dotted name such as "
             f"{next((n for n, _ in made.named_modules() if n), '')!r}."
         )
-    return ModuleModel(made, site, name=ref.partition(":")[2], ref=f"{ref}@{site}", example=example, **options)  # fmt: skip # noqa: E501
+    if isinstance(made, ModuleModel):
+        return made if site is None else made.at(str(site))
+    return ModuleModel(
+        made, str(site), name=ref.partition(":")[2], ref=f"{ref}@{site}", example=example, **options
+    )
 
 
 def _moved(opened: Opened, device: str) -> Opened:

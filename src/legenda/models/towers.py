@@ -24,6 +24,7 @@ from legenda.core.hooks import rewriting
 from legenda.core.model import Edit, Run
 from legenda.errors import Missing, Unsupported
 from legenda.models.layout import Layout
+from legenda.models.loading import in_float32
 from legenda.models.module import lazily
 from legenda.models.sharing import Given, place, sharing_copy
 from legenda.types import Acts, Mask
@@ -71,6 +72,7 @@ class Tower:
         ref: str,
         pooled: Callable[[Tensor], Int[Tensor, " b"]] | None = None,
     ):
+        in_float32(root, name)
         blocks = list(root.get_submodule(anatomy.blocks).children())
         if block != EMBEDDINGS and block not in range(len(blocks)):
             raise Missing(

@@ -61,7 +61,8 @@ def _lead(pairs: Sequence[Shown], refused: Sequence[str], shared: bool) -> str:
     said = "One pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
     said += " of a picture and a sentence, explained."
     if flagged:
-        said += f" {flagged} of them {'does' if flagged == 1 else 'do'} not match."
+        who = "It" if len(pairs) == 1 else f"{flagged} of them"
+        said += f" {who} {'does' if flagged == 1 else 'do'} not match."
     if refused:
         said += f" {len(refused)} could not be read; the reasons are at the end."
     return said + (" All maps share one scale." if shared else "")

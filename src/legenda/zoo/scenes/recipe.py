@@ -31,6 +31,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 from transformers import CLIPConfig, CLIPModel
 
+from legenda.errors import BadInput
+from legenda.models.loading import quietly
 from legenda.train.loop import Report, Schedule, fit
 from legenda.zoo.scenes.render import photograph
 from legenda.zoo.scenes.words import Claim, bank, say, tell, tokenizer, truth
@@ -127,6 +129,8 @@ def train(
     seed: of the weights and the scenes.
     workers: processes that paint.
     """
+    checked(images, batch, seed, workers)
+    out.mkdir(parents=True, exist_ok=True)
     steps = images // batch
     words = tokenizer(out)
     model = new_model(seed).train()
@@ -149,6 +153,21 @@ def train(
     return model
 
 
+def checked(images: int, batch: int, seed: int, workers: int) -> None:
+    """Refuse what would train nothing, before anything is written."""
+    if batch < 1 or images < batch:
+        raise BadInput(
+            f"training needs at least one batch of {max(batch, 1)} images; it got images={images} "
+            f"and batch={batch}. Ask for more images."
+        )
+    if workers < 1:
+        raise BadInput(
+            f"training needs at least one worker that paints; it got workers={workers}. Give 1."
+        )
+    if seed < 0:
+        raise BadInput(f"training needs a seed of 0 or more; it got seed={seed}. Give 0.")
+
+
 def curriculum(images: int) -> int:
     """The most objects per scene: one at first, then two, then four."""
     return 1 if images < 24_000 else 2 if images < 64_000 else 4
@@ -158,7 +177,8 @@ def save(model: CLIPModel, out: Path) -> None:
     """Write the folder in half precision, which is what ships."""
     from transformers import CLIPImageProcessorPil
 
-    model.half().save_pretrained(out)
+    with quietly():
+        model.half().save_pretrained(out)
     model.float()
     CLIPImageProcessorPil(
         size={"height": SIDE, "width": SIDE},
