@@ -30,7 +30,7 @@ def measure() -> Measurement:
     dual = open_model("zoo:photos")
     assert isinstance(dual, Dual)
     few = quick()
-    cases = collage_cases(dual, "test", 2 if few else 24)
+    cases = collage_cases(dual, "test", 2 if few else 16)
     rows, _ = contest(cases, 16, say, {})
     rows += sanity_rows(cases, say, 2 if few else 4)
     rows += noun_rows(dual, "test")
