@@ -139,9 +139,7 @@ def steadiness() -> list[Row]:
     target = Similarity("captions", _normal(dual.text, ids))
     seen = units(dual.image, x)
     maps = {
-        draws: replace(base, draws=draws, seed=seed, batch=4 if draws > 50 else 32)(
-            seen, x, target
-        ).map()
+        draws: replace(base, draws=draws, seed=seed)(seen, x, target).map()
         for draws, seed in ((base.draws, 0), (10, 1), (200 if not quick() else 30, 2))
     }
     reference = maps[max(maps)].flatten(1)

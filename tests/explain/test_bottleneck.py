@@ -227,7 +227,7 @@ def test_batching_changes_no_pair(place):
     units, x, target = place()
     how = InformationBottleneck(moments=surveyed(units, x))
     whole = how(units, x, target)
-    for batch in (1, 2):
+    for batch in (1, 4):
         parts = replace(how, batch=batch)(units, x, target)
         assert near(parts.scores, whole.scores)
     for i in range(len(x)):
@@ -438,8 +438,8 @@ def test_it_takes_at_least_a_step_and_a_draw():
     with pytest.raises(BadInput) as caught:
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
-        "InformationBottleneck needs at least one step, one draw and one pair at once; it got "
-        "steps=0, draws=2, batch=64."
+        "InformationBottleneck needs at least one step, one draw and one copy at once; it "
+        "got steps=0, draws=2, batch=128."
     )
 
 

@@ -72,7 +72,8 @@ class InformationBottleneck:
     moments: μ and σ from a survey; "raw" is μ=0, σ=1 (as published); None takes them from the
         inputs themselves, which ties a pair to its batch and is meant for quick looks only.
     seed: of the noise. Each pair sees the same noise, alone or in a batch.
-    batch: pairs optimised at once; changes speed and memory, never the result.
+    batch: noisy copies (pairs times draws) at once, one pair at least; changes speed and
+        memory, and the result by rounding at most.
     """
 
     beta: float = 1.0
@@ -89,7 +90,7 @@ class InformationBottleneck:
     stale: bool = False
     moments: Moments | Literal["raw"] | None = None
     seed: int = 0
-    batch: int = 64
+    batch: int = 128
 
     def __post_init__(self) -> None:
         if not 0 < self.beta < float("inf"):
@@ -99,7 +100,7 @@ class InformationBottleneck:
             )
         if min(self.steps, self.draws, self.batch) < 1:
             raise BadInput(
-                f"InformationBottleneck needs at least one step, one draw and one pair at once; "
+                f"InformationBottleneck needs at least one step, one draw and one copy at once; "
                 f"it got steps={self.steps}, draws={self.draws}, batch={self.batch}."
             )
         if not 0 < self.lr < float("inf") or not abs(self.start) < float("inf"):
@@ -136,7 +137,8 @@ class InformationBottleneck:
     def _fit_all(
         self, prefix: Prefix, rows: Int[Tensor, " b"], target: Target, blur: "Blur | None"
     ) -> tuple[Float[Tensor, "b n"], dict[str, Tensor]]:
-        parts = [self._fit(prefix, part, target.at(part), blur) for part in rows.split(self.batch)]
+        pairs = rows.split(max(1, self.batch // self.draws))
+        parts = [self._fit(prefix, part, target.at(part), blur) for part in pairs]
         figures = {key: torch.cat([p[1][key] for p in parts]) for key in parts[0][1]}
         return torch.cat([p[0] for p in parts]), figures
 
