@@ -127,3 +127,9 @@ def test_a_setting_per_tower_names_a_tower(dual, picture):
     assert refusal(dual, picture, "a tree", beta={"img": 1.0}) == (
         "m2ib takes beta for image and text; it got one for 'img'. Name the tower."
     )
+
+
+def test_a_method_is_found_however_it_is_spelt(dual, picture):
+    (one,) = explain(dual, picture, "a tree", method="M2IB", **FAST)
+    (other,) = explain(dual, picture, "a tree", **FAST)
+    assert one.settings == other.settings

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
-from legenda.catalog import lookup
+from legenda.catalog import canonical, lookup
 from legenda.core.dictionary import Identity
 from legenda.core.evidence import Attribution
 from legenda.core.explanation import Score
@@ -173,6 +173,7 @@ def explanations(
     **settings: Any,
 ) -> Iterator[Agreement]:
     """`explain` for an opened model, pair by pair as they are done."""
+    method = canonical("explain", method)
     once: dict[str, Image.Image] = {}  # a file that stands in several pairs is opened once
     read: list[tuple[Image.Image, str]] = []
     for p in pictures:
@@ -183,12 +184,11 @@ def explanations(
             read.append((once[str(p)], named(p)))
     dual.ids(texts)  # a bad sentence is refused before any work
     reference = reference_for(dual, [p for p, _ in read], texts)
-    image_how, text_how = (
-        explainer(name, reference.at(*_split(key(model))), **for_tower(dual, tower, name, given))
-        for tower, model, name, given in (
-            ("image", dual.image, method, settings),
-            ("text", dual.text, *((WORDS_BY, {}) if method in IMAGE_ONLY else (method, settings))),
-        )
+    image_how = method_for(dual, "image", method, reference, settings)
+    text_how = (
+        method_for(dual, "text", WORDS_BY, reference, {})
+        if method in IMAGE_ONLY
+        else method_for(dual, "text", method, reference, settings)
     )
     used = {"explainer": method} | _settings(dual, (image_how, text_how), reference)
     for start in range(0, len(read), batch):
@@ -216,6 +216,14 @@ def explanations(
             yield replace(made, scores=judged(dual, made)) if score else made
             if progress:
                 progress("explained", start + i + 1, len(read))
+
+
+def method_for(
+    dual: Dual, tower: str, method: str, reference: Reference, settings: dict[str, Any]
+) -> Any:
+    """A method for one tower, with the moments of its site."""
+    moments = reference.at(*_split(key(getattr(dual, tower))))
+    return explainer(method, moments, **for_tower(dual, tower, method, settings))
 
 
 def checked_path(picture: Any) -> str | Path:

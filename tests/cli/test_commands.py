@@ -123,7 +123,7 @@ REFUSED: list[tuple[list[str], str]] = [
     (["zoo:scenes", "text.png", "a"], f"text.png {BROKEN}"),
     (["zoo:scenes", "cut.png", "a"], "cut.png cannot be decoded"),
     (["zoo:scenes", "zero.png", "a"], "zero.png"),
-    (["zoo:scenes", "huge.png", "a"], "huge.png has 900 megapixels; at most 64 are opened. Make it smaller, or raise `limit`."),  # noqa: E501
+    (["zoo:scenes", "huge.png", "a"], "huge.png has 900 megapixels; at most 64 are opened. Make it smaller first (in Python, `limit=` can be raised)."),  # noqa: E501
     (["zoo:scenes", "scen.png", "a"], "image, folder or file of pairs scen.png is not there. Did you mean 'scene.png'"),  # noqa: E501
     (["zoo:scenes", "hollow", "a"], "hollow has no images; a file ending in one of"),
     (["zoo:scenes", "scene.png"], "scene.png needs a sentence to go with it; got none. Add one."),
@@ -134,12 +134,12 @@ REFUSED: list[tuple[list[str], str]] = [
     (["zoo:scenes", "scene.png", "a", "--beta", "x"], "--beta needs a number, such as 1, or one per tower, such as image=1,text=0.1; it got 'x'."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--bta", "1"], 'Unknown option: --bta. Did you mean --beta? See `legenda --help`.'),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--set", "drws=1"], "m2ib has no setting 'drws'. It has:"),
-    (["zoo:scenes", "scene.png", "a", "--method", "m2b"], "there is no explain named 'm2b'. Did you mean 'm2ib'"),  # noqa: E501
+    (["zoo:scenes", "scene.png", "a", "--method", "m2b"], "there is no method named 'm2b'. Did you mean 'm2ib'"),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--device", "cuda:7"], "there is no device 'cuda:7' here. Choose one of: cpu"),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--site", "image=9"], "scenes/image opens at embeddings or at blocks 0 to 3; it got 9. Choose one of them."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--site", "blocks.9"], "scenes/image opens at embeddings or at blocks 0 to 3; it got blocks.9. Choose one of them."),  # noqa: E501
     (["zoo:scenes", "scene.png", "a", "--out", "scene.png"], "--out scene.png is a file; a folder, or a name ending in .html, is needed."),  # noqa: E501
-    (["zoo:scene", "scene.png", "a"], "there is no zoo named 'scene'. Did you mean 'scenes'?"),
+    (["zoo:scene", "scene.png", "a"], "there is no zoo model named 'scene'. Did you mean 'scenes'?"),  # noqa: E501
     (["hollow", "scene.png", "a"], "hollow is no model folder: it has no config.json. Give a folder in Hugging Face layout."),  # noqa: E501
     (["hollw", "scene.png", "a"], "there is no model 'hollw': it is no folder here"),
     (["other", "scene.png", "a"], "other is a 'bert' model; legenda opens clip, siglip, siglip2"),

@@ -1,3 +1,5 @@
+from inspect import unwrap
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from legenda.core.dictionary import Identity
 from legenda.core.model import Run
 from legenda.core.target import Contrast, Logit, Similarity, Target, digest
 from legenda.core.units import Units
-from legenda.errors import ShapeError
+from legenda.errors import BadInput, ShapeError
 from tests.toys import ToyEncoder, pixels
 
 run = Run(torch.zeros(2, 1, 1), torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
@@ -71,3 +73,27 @@ def test_a_unit_that_is_not_there():
     with pytest.raises(IndexError) as caught:
         Units(ToyEncoder(), Identity(6))[6]
     assert str(caught.value) == "unit 6 is not in toy-encoder/neurons, which has 6 units"
+
+
+@pytest.mark.parametrize("number", [99, -3, "cat", 1.0, None])
+def test_a_class_that_is_not_there(number):
+    target = Logit(0)
+    object.__setattr__(target, "index", number)  # past the checks that only tests have
+    with pytest.raises(BadInput) as caught:
+        unwrap(Logit.__call__)(target, run)
+    assert str(caught.value) == (
+        f"Logit needs the number of a class, 0 to 1; it got {number!r}. Choose one of them."
+    )
+
+
+def test_classes_may_be_counted_from_the_end():
+    assert Logit(-1)(run).tolist() == [4.0, 0.0]
+
+
+def test_a_logit_of_what_has_no_classes():
+    with pytest.raises(ShapeError) as caught:
+        unwrap(Logit.__call__)(Logit(0), Run(torch.zeros(2, 1, 1), torch.zeros(2)))
+    assert str(caught.value) == (
+        "Logit needs one row of logits per image (b c); the output has the shape (2,). "
+        "Open the model with `output=` that picks them."
+    )

@@ -61,11 +61,6 @@ def test_a_list_of_records(folder, write):
     ]
 
 
-def test_text_wins_over_caption(write):
-    path = write("a.csv", "caption,image,text\nno,cat.png,yes\n")
-    assert [pair.text for pair in read_pairs(path)] == ["yes"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -163,6 +158,46 @@ def test_text_wins_over_caption(write):
             "line 1 of {}: a text must be valid Unicode; got '\\ud800', half a character.",
         ),
         ("a.txt", "x", "{} ends in '.txt'; a .csv, .tsv or .jsonl file is needed."),
+        (
+            "a.csv",
+            "caption,image,text\nno,cat.png,yes\n",
+            "{} has 2 columns for the text: caption, text. Keep one of them, or rename the others.",
+        ),
+        (
+            "a.csv",
+            "text,image,Text\nno,cat.png,yes\n",
+            "{} has 2 columns for the text: text, text. Keep one of them, or rename the others.",
+        ),
+        (
+            "a.tsv",
+            "image\ttext\timage\ncat.png\ta\tcat.png\n",
+            "{} has 2 columns for the image: image, image. Keep one of them, or rename the others.",
+        ),
+        (
+            "a.csv",
+            "image;text\ncat.png;a cat\n",
+            "{} has semicolons between its columns; a .csv has commas. Save it again with commas.",
+        ),
+        (
+            "a.csv",
+            '"id, old";"image";"caption"\n1;cat.png;a cat\n',
+            "{} has semicolons between its columns; a .csv has commas. Save it again with commas.",
+        ),
+        (
+            "a.tsv",
+            "image,text\ncat.png,a cat\n",
+            "{} has commas between its columns; a .tsv has tabs. Save it again with tabs.",
+        ),
+        (
+            "a.jsonl",
+            '{"image": "cat.png", "text": "a", "caption": "b"}',
+            "line 1 of {}: one text is needed; got both text and caption. Leave one out.",
+        ),
+        (
+            "a.jsonl",
+            '{"image": "cat.png", "text": "a", "text": "b"}',
+            "line 1 of {}: the key 'text' is there twice. Leave one out.",
+        ),
     ],
 )
 def test_a_bad_file_gets_its_sentence(write, name, content, message):
@@ -238,3 +273,22 @@ def test_a_text_that_is_no_string_is_told():
     with pytest.raises(BadInput) as caught:
         checked_text(b"a cat")
     assert str(caught.value) == "a text must be a string; got b'a cat'. Put it in quotes."
+
+
+@pytest.mark.parametrize("name", ["pairs.json", "pairs.TXT", "pairs.xlsx"])
+def test_what_is_no_list_is_told_what_a_list_is(write, name):
+    path = write(name, "[]")
+    with pytest.raises(BadInput) as caught:
+        pairs_of(path)
+    assert str(caught.value) == (
+        f"{path} is no list of pairs: a list is .csv, .tsv or .jsonl. Save it so."
+    )
+
+
+def test_the_docstring_says_when_a_list_is_refused_whole(write):
+    from legenda.corpus import pairs
+
+    path = write("a.csv", "image,text\nbad.png,a cat\n")
+    (path.parent / "bad.png").write_bytes(b"no picture")
+    assert len(read_pairs(path)) == 1, "no picture is opened"
+    assert "is refused whole, before any work" in (pairs.__doc__ or "")

@@ -41,7 +41,7 @@ def test_unknown_names_suggest_near_ones():
         lookup("explain", "m2bi")
     known = ", ".join(names("explain"))
     assert str(caught.value) == (
-        f"there is no explain named 'm2bi'. Did you mean 'm2ib'? Known: {known}."
+        f"there is no method named 'm2bi'. Did you mean 'm2ib'? Known: {known}."
     )
     assert near("xyz", ["abc"]) == ""
 

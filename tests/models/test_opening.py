@@ -17,7 +17,9 @@ from legenda.core.units import Units
 from legenda.errors import BadInput, Missing, Refused
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.models.dual import Dual
-from legenda.models.encoder import Encoder
+from legenda.models.encoder import Encoder, encoder_of
+from legenda.models.hub import dual_of
+from legenda.models.loading import quietly, reason_of
 from legenda.models.module import ModuleModel
 from legenda.models.opening import blocks, open_model
 from legenda.models.words import Words
@@ -120,8 +122,9 @@ def test_a_factory_may_return_a_model_of_ours():
 
 
 def test_an_unknown_zoo_name():
+    known = ", ".join(names("zoo"))
     assert refusal(Missing, "zoo:scens") == (
-        f"there is no zoo named 'scens'. Did you mean 'scenes'? Known: {', '.join(names('zoo'))}."
+        f"there is no zoo model named 'scens'. Did you mean 'scenes'? Known: {known}."
     )
 
 
@@ -246,6 +249,147 @@ def test_a_device_that_is_not_there():
     )
 
 
+@pytest.mark.parametrize("device", ["meta", "cpu:7", "mps", ""])
+def test_a_device_is_the_processor_or_a_card(device):
+    said = refusal(Missing, "tests.toys:plain_net", "stem", device=device)
+    assert said.startswith(f"there is no device {device!r} here. Choose one of: cpu")
+
+
+@pytest.mark.parametrize("ref", ["", "  "])
+def test_an_empty_reference(ref):
+    assert refusal(BadInput, ref) == (
+        "the reference of a model is empty. Give one, such as zoo:scenes."
+    )
+    assert refusal(BadInput, "hf:@main") == (
+        "hf:@main names no model. Write hf:ORG/NAME, or hf:ORG/NAME@REVISION."
+    )
+
+
+@pytest.mark.parametrize(("ref", "kind"), [(None, "NoneType"), (torch.nn.Linear(1, 1), "Linear")])
+def test_a_model_in_memory_is_no_reference(ref, kind):
+    with pytest.raises(BadInput) as caught:  # past the checks that only tests have
+        unwrap(open_model)(ref)
+    assert str(caught.value) == (
+        f"a model is opened by a reference, such as zoo:scenes; it got {kind}. "
+        "For a module in memory use legenda.models.module.ModuleModel."
+    )
+
+
+# ------------------------------------------------------------------------ a stranger's modules
+
+STRANGERS = {
+    "syntax": ("def f(:", "SyntaxError: invalid syntax (stranger_syntax.py, line 1)"),
+    "lacks": ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
+    "value": ("raise ValueError('no')", "ValueError: no"),
+    "attribute": (
+        "import os; os.no_such",
+        "AttributeError: module 'os' has no attribute 'no_such'",
+    ),
+    "leaves": ("raise SystemExit('usage')", "SystemExit: usage"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_module_that_fails_while_it_is_imported(tmp_path, monkeypatch, name):
+    code, sentence = STRANGERS[name]
+    (tmp_path / f"stranger_{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert refusal(Refused, f"stranger_{name}:net") == (
+        f"stranger_{name}:net raised {sentence}. Call it yourself to see where."
+    )
+
+
+@pytest.mark.parametrize("module", ["..fac", ".fac", ""])
+def test_a_relative_module_is_no_name(module):
+    assert refusal(Missing, f"{module}:net") == (
+        f"{module}:net names no factory that can be imported: {module!r} is no absolute name of a "
+        "module. Check the name."
+    )
+
+
+def needy(width, depth=2):
+    """A factory that cannot be called without more."""
+
+
+ready = torch.nn.Linear(1, 1)
+
+
+def test_what_is_no_factory():
+    here, said = __name__, "a factory is a function that needs no arguments and returns a model; "
+    assert refusal(Refused, "os:path") == f"{said}os:path is a module. Name a function."
+    assert refusal(Refused, f"{here}:ready") == f"{said}{here}:ready is a Linear. Name a function."
+    assert refusal(Refused, f"{here}:needy") == (
+        f"{said}{here}:needy needs (width, depth=2). Wrap it in a function that needs none."
+    )
+
+
+# ------------------------------------------------------------------------------------- loading
+
+
+def test_a_long_reason_is_cut_between_words():
+    said = reason_of(OSError("it cannot be\n\nread: " + 60 * "word " + "end"))
+    assert said.startswith("it cannot be read: word word") and said.endswith(" word…")
+    assert len(said) <= 240
+    assert reason_of(OSError("short\nand sweet")) == "short and sweet."
+    assert reason_of(KeyError()) == "KeyError()."
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch):
+    def nobody(*_, **__):
+        raise OSError("We couldn't connect to 'https://huggingface.co' to load the files.")
+
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", nobody)
+    monkeypatch.delenv("LEGENDA_OFFLINE")
+    assert refusal(Missing, "hf:legenda/no-such-model") == (
+        "hf:legenda/no-such-model is not in the local Hugging Face cache, and the hub cannot be "
+        "reached. Check the network, or download the model beforehand."
+    )
+
+
+def test_a_cause_says_that_the_hub_cannot_be_reached(monkeypatch):
+    import httpx
+
+    def nobody(*_, **__):
+        raise OSError("no file") from httpx.ConnectError("refused")
+
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", nobody)
+    monkeypatch.delenv("LEGENDA_OFFLINE")
+    assert "the hub cannot be reached" in refusal(Missing, "hf:legenda/no-such-model")
+
+
+def test_quiet_is_for_a_while():
+    from huggingface_hub.utils import logging
+
+    before = logging.get_verbosity()
+    with quietly():
+        assert logging.get_verbosity() == logging.ERROR
+    assert logging.get_verbosity() == before
+
+
+def test_a_folder_without_a_tokenizer(tmp_path):
+    folder = saved_dual(tmp_path / "clip")
+    for path in [*folder.glob("*token*"), *folder.glob("vocab*"), *folder.glob("merges*")]:
+        path.unlink()
+    assert refusal(Refused, folder) == (
+        f"{folder} has no tokenizer: none of tokenizer.json, vocab.json, vocab.txt, "
+        "spiece.model, tokenizer.model is in it. Copy these files from where the model came from."
+    )
+
+
+def test_a_tower_in_half_precision_is_refused():
+    dual, encoder = tiny_dual("clip"), tiny_encoder("vit")
+    with pytest.raises(Refused) as caught:
+        dual_of(dual_network("clip").half(), words(), dual.preprocess, ref="m")
+    assert str(caught.value) == (
+        "legenda reads float32; m/image holds torch.float16. Call .float() on it before opening."
+    )
+    with pytest.raises(Refused) as caught:
+        encoder_of(encoder_network("vit").bfloat16(), encoder.preprocess, ref="m")
+    assert str(caught.value) == (
+        "legenda reads float32; m/image holds torch.bfloat16. Call .float() on it before opening."
+    )
+
+
 def test_the_hub_is_not_asked_when_offline(monkeypatch):
     monkeypatch.setenv("LEGENDA_OFFLINE", "1")
     assert refusal(Missing, "hf:legenda/no-such-model@main") == (
@@ -261,16 +405,33 @@ def test_sites_are_written_in_two_ways():
     assert blocks(None) == {}
     assert blocks("9") == {"image": 9, "text": 9}
     assert blocks("image=9, text=7") == {"image": 9, "text": 7}
+    assert blocks(9) == {"image": 9, "text": 9}
+    assert blocks({"image": 1}) == {"image": 1} and blocks({}) == {}
     assert blocks("image=features.17") == {"image": "features.17"}
 
 
-@pytest.mark.parametrize("site", ["sound=3", "image=-1", "image=", "image=+1", ""])
+@pytest.mark.parametrize("site", ["sound=3", "image=-1", "image=", "image=+1", "", "-1"])
 def test_sites_that_cannot_be_read(site):
     with pytest.raises(BadInput) as caught:
         blocks(site)
     assert str(caught.value) == (
         f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
         "Blocks count from 0; before them are the embeddings, text=embeddings."
+    )
+
+
+def test_sites_that_are_no_text(tmp_path):
+    opened = open_model("tests.toys:dual_factory", 1)
+    assert (opened.image.block, opened.text.block) == (1, 1)
+    opened = open_model("tests.toys:dual_factory", {"image": 0})
+    assert (opened.image.block, opened.text.block) == (0, tiny_dual("clip").text.block)
+    for site, said in ((-1, "-1"), ({"sound": 1}, "sound=1")):
+        assert refusal(BadInput, "tests.toys:dual_factory", site) == (
+            f"a site is written image=9,text=9, or 9 for both towers; it got {said!r}. "
+            "Blocks count from 0; before them are the embeddings, text=embeddings."
+        )
+    assert refusal(BadInput, "tests.toys:plain_net", {"image": 1}) == (
+        "tests.toys:plain_net is a plain module and needs a site, a dotted name such as 'stem'."
     )
 
 

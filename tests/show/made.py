@@ -12,7 +12,7 @@ from legenda.core.explanation import Score
 
 METHOD = (
     "InformationBottleneck(beta=1.0, steps=10, lr=1.0, draws=4, antithetic=True, per='token', "
-    "special='block', start=5.0, adaptive=False, tolerance=0.0, stale=False, seed=0, batch=64)"
+    "special='block', start=5.0, adaptive=False, tolerance=0.0, stale=False, seed=0, batch=128)"
 )
 
 

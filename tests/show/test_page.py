@@ -1,7 +1,9 @@
 import html
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -59,6 +61,14 @@ def test_a_flagged_pair_warns_and_is_muted():
     assert "This pair does not match." not in page([made()])
 
 
+def test_the_lead_counts_what_does_not_match():
+    said = "of a picture and a sentence, explained."
+    assert f"One pair {said} It does not match.</p>" in page([made(flagged=True)])
+    assert f"One pair {said}</p>" in page([made()])
+    assert f"2 pairs {said} 1 of them does not match.</p>" in page([made(), made(flagged=True)])
+    assert f"2 pairs {said} 2 of them do not match.</p>" in page([made(flagged=True)] * 2)
+
+
 def test_many_pairs_have_an_index():
     text = page([made()] * 3, labels=["one", "two", "three"], notes=["A note."])
     assert [a["href"] for a in Tags(text).of("a")] == ["#pair-1", "#pair-2", "#pair-3"]
@@ -92,6 +102,49 @@ def test_a_command_on_many_lines_is_the_same_command():
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+WIDE = """<!doctype html><iframe style="border:0;height:800px;width:{width}px" srcdoc="{page}">
+</iframe><script>
+document.querySelector("iframe").onload = event => {{
+  const page = event.target.contentDocument, over = [...page.querySelectorAll(".ticks span")].map(
+    tick => tick.getBoundingClientRect().right - tick.parentNode.getBoundingClientRect().right);
+  const found = {{wide: page.documentElement.scrollWidth, over: Math.max(...over)}};
+  document.body.textContent = "FOUND" + JSON.stringify(found) + "END";
+}};
+</script>"""
+NUMBERS = {
+    f"{tower} {name}": value
+    for tower in ("image", "text")
+    for name, value in {
+        "clean": -0.2174, "bottlenecked": -0.0164, "blocked": -0.0215, "kept": 0.000162
+    }.items()
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out_of_a_page(tmp_path, width):
+    whole = made(figures={"cosine": -0.2174, **NUMBERS})
+    tight = replace(whole.image, scores=whole.image.scores * 3.01 / 3.75)  # a tick at the very end
+    text = page([replace(whole, image=tight), whole])
+    assert re.search(r"left:9[6-9][.\d]*%", text), "the last tick is near the end"
+    path = tmp_path / "outer.html"
+    path.write_text(WIDE.format(width=width, page=html.escape(text)), "utf-8")
+    done = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--window-size=1400,900", f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom", path.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    said = re.search(r"FOUND(.*?)END", done.stdout.split("<body>")[-1])
+    assert said is not None, done.stderr
+    found = json.loads(said[1])
+    assert found["wide"] <= width, "the page does not scroll sideways"
+    assert found["over"] <= 0.5, "the last tick stays inside its bar"
 
 
 @pytest.mark.slow

@@ -127,7 +127,9 @@ class Job:
     ) -> "Job":
         """Refuse a bad method or setting before the model is opened, and a bad model next."""
         from legenda.agreement import explainer, for_tower, opened
+        from legenda.catalog import canonical
 
+        method = canonical("explain", method)
         for tower in ("image", "text"):
             explainer(method, None, **for_tower(None, tower, method, settings))
         return cls(opened(model, site, device), method, score, settings, [])

@@ -138,12 +138,13 @@ def _decoded(path: Path) -> str:
 
 
 def _table(path: Path, delimiter: str) -> tuple[_Rows, _Parse]:
-    rows = _cells(path, _decoded(path), delimiter)
+    text = _decoded(path)
+    _check_separator(path, text, delimiter)
+    rows = _cells(path, text, delimiter)
     _, cells = next(rows, (1, []))
     header = [cell.strip().casefold() for cell in cells]
     images, texts = ([h for h in header if h in known] for known in (("image",), TEXT_NAMES))
     if not images or not texts:
-        _say_separator(path, cells, delimiter)
         raise BadInput(
             f"{path} needs the columns image and text (or caption); "
             f"its first line is {', '.join(map(repr, cells))}. Add a header."
@@ -157,15 +158,16 @@ def _table(path: Path, delimiter: str) -> tuple[_Rows, _Parse]:
     return rows, partial(_named, header)
 
 
-def _say_separator(path: Path, cells: list[str], delimiter: str) -> None:
+def _check_separator(path: Path, text: str, delimiter: str) -> None:
     """Refuse a header that is one only if it is cut at another sign."""
-    for other, name in SIGNS.items():
-        header = {cell.strip(" \t\"'").casefold() for cell in ",".join(cells).split(other)}
-        if other != delimiter and "image" in header and header & set(TEXT_NAMES):
-            raise BadInput(
-                f"{path} has {name} between its columns; a {path.suffix} has {SIGNS[delimiter]}. "
-                f"Save it again with {SIGNS[delimiter]}."
-            )
+    line = text.lstrip().split("\n", 1)[0]
+    cut = {sign: {c.strip(' \t\r"').casefold() for c in line.split(sign)} for sign in SIGNS}
+    right = [sign for sign, cells in cut.items() if "image" in cells and cells & set(TEXT_NAMES)]
+    if right and delimiter not in right:
+        raise BadInput(
+            f"{path} has {SIGNS[right[0]]} between its columns; a {path.suffix} has "
+            f"{SIGNS[delimiter]}. Save it again with {SIGNS[delimiter]}."
+        )
 
 
 def _cells(path: Path, text: str, delimiter: str) -> _Rows:

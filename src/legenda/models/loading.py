@@ -76,16 +76,21 @@ def in_float32(module: nn.Module, name: str) -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Silence the bars and hints of transformers, and put its settings back."""
+    """Silence the bars and hints of transformers and its hub, and put their settings back."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    level, bars, heard = (
+        logging.get_verbosity(), logging.is_progress_bar_enabled(), hub.get_verbosity()
+    )  # fmt: skip
     logging.set_verbosity_error()
+    hub.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        hub.set_verbosity(heard)
         if bars:
             logging.enable_progress_bar()
 

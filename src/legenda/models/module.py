@@ -12,6 +12,7 @@ from legenda.core.hooks import output_of, rewriting
 from legenda.core.model import Edit, Rerun, Run, prefix_of
 from legenda.errors import Missing, Refused, near
 from legenda.models.layout import Layout, taken
+from legenda.models.loading import in_float32
 from legenda.models.sharing import Given, sharing_copy
 from legenda.types import Acts
 
@@ -53,12 +54,7 @@ class ModuleModel:
         ref: str = "",
         example: Tensor | None = None,
     ):
-        halves = {str(p.dtype) for p in module.parameters() if p.is_floating_point()}
-        if halves - {"torch.float32"}:
-            raise Refused(
-                f"legenda reads float32; {name or type(module).__name__} holds "
-                f"{', '.join(sorted(halves))}. Call .float() on it before opening."
-            )
+        in_float32(module, name or type(module).__name__)
         self.module, self.site = module, site
         self.opened = module_at(module, site)
         self.layout, self.special_positions = Layout(field), special

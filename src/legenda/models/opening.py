@@ -36,7 +36,8 @@ def open_model(
 ) -> Opened:
     """Open a model at a site: `image=9,text=9` for towers, a dotted name for other modules.
 
-    The site of towers may also be 9, for both, or `{"image": 9, "text": 9}`. `options` go to `ModuleModel` (special, field, output) for a factory.
+    The site of towers may also be 9, for both, or `{"image": 9, "text": 9}`. `options` go to
+    `ModuleModel` (special, field, output) for a factory.
     """
     checked_ref(ref)
     place = checked_device(device)

