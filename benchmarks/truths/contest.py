@@ -132,7 +132,7 @@ def maps_of(cases: Cases, made: dict[str, Any], say: Say) -> dict[str, Attributi
 
 def measures(cases: Cases, reach: float) -> dict[str, Any]:
     """The columns of the table."""
-    return {
+    found = {
         "pointing": Pointing(cases.mask),
         "pointing-dilated": Pointing(cases.mask, reach=reach),
         "named-first": NamedFirst(cases.masks, cases.named),
@@ -142,9 +142,9 @@ def measures(cases: Cases, reach: float) -> dict[str, Any]:
         "insertion": Insertion(steps=2 if quick() else 6),
         "drop": ConfidenceDrop(),
         "increase": ConfidenceIncrease(),
-        "road": RemoveAndDebias(shares=(0.3,) if quick() else (0.1, 0.3, 0.5, 0.7)),
         "retrieval-roar": RetrievalROAR(cases.target.embedding),
     }
+    return found if quick() else {**found, "road": RemoveAndDebias()}
 
 
 def contest(cases: Cases, reach: float, say: Say, goals: dict[str, float]) -> tuple[list[Row], dict[str, Attribution]]:  # fmt: skip # noqa: E501

@@ -24,7 +24,7 @@ def measure() -> Measurement:
     """The cost of removal on the scenes world."""
     dual = open_model("zoo:scenes")
     assert isinstance(dual, Dual)
-    return Measurement("m2ib-roar", measured(dual, sys.stderr.write), [0])
+    return Measurement("m2ib-roar", measured(dual, lambda line: sys.stderr.write(line + "\n")), [0])
 
 
 def measured(dual: Dual, say: Callable[[str], object]) -> list[Row]:
