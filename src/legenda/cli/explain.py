@@ -13,8 +13,6 @@ from legenda.errors import LegendaError
 
 FEW = 200
 """At most so many pairs go on the page; all are in `results.jsonl`."""
-FULL = 8
-"""Up to so many pairs, their pictures are kept as large as the page shows them alone."""
 CHUNK = 16
 
 
@@ -119,7 +117,7 @@ class Job:
     settings: dict[str, Any]
     shown: list[Any]
     count: int = 0
-    longest: int = 1600
+    longest: int = 0
 
     @classmethod
     def opened(
@@ -151,10 +149,12 @@ class Job:
                 say(f"legenda: {refused[-1]}")
                 if json:
                     tell({"error": refused[-1], "source": str(pair.image), "line": pair.line})
+        from legenda.show.pair import longest
+
         self._refer(readable)
         identity = self.identity()
         fresh = [(pair, key(pair.image, pair.text, identity)) for pair in readable]
-        self.longest = 1600 if len(fresh) <= FULL else 720
+        self.longest = longest(len(fresh))
         count = 0
         for start in range(0, len(fresh), CHUNK):
             for pair, name in self._chunk(fresh[start : start + CHUNK], results, keep):
@@ -209,8 +209,10 @@ class Job:
         from legenda.show.pair import small
         from legenda.show.view import plain
 
-        todo = {name: pair for pair, name in reversed(chunk) if name not in results.done}
-        todo = dict(reversed(todo.items()))  # the first of equal pairs
+        todo: dict[str, Any] = {}
+        for pair, name in chunk:
+            if name not in results.done:
+                todo.setdefault(name, pair)  # equal pairs are explained once
         made = explanations(
             self.dual, [p.image for p in todo.values()], [p.text for p in todo.values()],
             self.method, score=self.score, **self.settings,

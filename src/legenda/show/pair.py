@@ -38,7 +38,7 @@ def context(shown: Shown, number: int, scale: Scale | None, count: int) -> dict[
         "source": pair["source"],
         "sentence": pair["sentence"],
         "unit": pair["unit"],
-        "picture": _jpeg(picture, 1600 if count <= FEW else 720),
+        "picture": _jpeg(picture, longest(count)),
         "thumb": _jpeg(drawn(pair, small(picture, 200), scale=scale, legend=False), 200)
         if count > 1
         else "",
@@ -189,6 +189,11 @@ def _place(box: tuple[float, ...], width: int, height: int) -> str:
         f"left:{_n(100 * left / width)}%;top:{_n(100 * top / height)}%;"
         f"width:{_n(100 * (right - left) / width)}%;height:{_n(100 * (bottom - top) / height)}%"
     )
+
+
+def longest(count: int) -> int:
+    """The longer side of each picture on a page of `count` pairs, in pixels."""
+    return 1600 if count <= FEW else 720
 
 
 def small(picture: Image.Image, longest: int) -> Image.Image:
