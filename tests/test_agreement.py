@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from legenda.agreement import explain, explainer
+from legenda.agreement import explain
 from legenda.errors import BadInput
+from legenda.explain.settings import explainer
 from legenda.models.opening import open_model
 from legenda.zoo.scenes import draw
 from legenda.zoo.scenes.render import photograph

@@ -6,10 +6,10 @@ import torch
 
 from benchmarks.speed.m2ib import explain_both, interleaved, vit_b_32
 from benchmarks.table import Measurement, Row, quick
-from legenda.agreement import explainer, for_tower
 from legenda.core.target import Similarity
 from legenda.corpus.survey import survey_moments
 from legenda.explain.bottleneck import InformationBottleneck
+from legenda.explain.settings import explainer, for_tower
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
 from legenda.zoo.scenes import draw
@@ -59,7 +59,7 @@ def equality(count: int) -> list[Row]:
     rows = []
     for tower, model, inputs in (("image", dual.image, x), ("text", dual.text, ids)):
         moments = dual.reference.at(tower, model.block)  # pyright: ignore
-        how = explainer("m2ib", moments, **for_tower(dual, tower, "m2ib", {}))
+        how = explainer("m2ib", moments, **for_tower(dual.beta, tower, "m2ib", {}))
         opened, partner = units(model, inputs), partners[tower]
         once = how(opened, inputs, Similarity("partner", partner)).scores
         alone = [how(opened, inputs[i : i + 1], Similarity("partner", partner[i : i + 1])).scores for i in range(count)]  # fmt: skip # noqa: E501

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.table import Row, quick
-from legenda.agreement import explainer, for_tower, units
+from legenda.agreement import units
 from legenda.core.evidence import Attribution
 from legenda.core.interval import bootstrap, wilson
 from legenda.core.model import Attends
 from legenda.core.target import Similarity, Target
 from legenda.core.units import Units
 from legenda.explain.random import Random
+from legenda.explain.settings import explainer, for_tower
 from legenda.models.dual import Dual
 from legenda.models.loading import block_of
 from legenda.models.towers import Tower
@@ -88,7 +89,7 @@ def methods(dual: Dual) -> dict[str, Any]:
         return made if site == ours else At(made, site)
 
     best = BEST_SITES.get(dual.name, {})
-    chosen = for_tower(dual, "image", "m2ib", {})
+    chosen = for_tower(dual.beta, "image", "m2ib", {})
     masks, samples = (16, 16) if few else (256, 256)
     found = {
         "m2ib": make("m2ib", **chosen),

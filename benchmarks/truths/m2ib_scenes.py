@@ -9,9 +9,10 @@ from benchmarks.table import Measurement, Row, quick
 from benchmarks.truths.contest import contest
 from benchmarks.truths.sanity_rows import sanity_rows
 from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
-from legenda.agreement import explainer, for_tower, units
+from legenda.agreement import units
 from legenda.core.interval import wilson
 from legenda.core.target import Contrast, Similarity
+from legenda.explain.settings import explainer, for_tower
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
 from legenda.score.mismatch import MismatchAUROC
@@ -95,7 +96,7 @@ def text_methods(dual: Dual, moments) -> dict:
             if name in {"saliency", "integrated_gradients", "occlusion", "kernel_shap", "rise"}
             else {}
         )  # noqa: E501
-        at |= for_tower(dual, "text", name, {})
+        at |= for_tower(dual.beta, "text", name, {})
         few = {"masks": 50 if quick() else 200} if name == "rise" else {}
         found[name] = explainer(name, moments, **at, **few)
     return found

@@ -5,29 +5,29 @@ far to trust the maps, and warns when the pair does not match at all.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from legenda.catalog import canonical, lookup
 from legenda.core.dictionary import Identity
 from legenda.core.evidence import Attribution
 from legenda.core.explanation import Score
+from legenda.core.model import finished, prefix_of
 from legenda.core.target import Similarity
-from legenda.core.units import Units
+from legenda.core.units import Begun, Units
 from legenda.corpus.images import open_image
 from legenda.corpus.reference import Reference, key
-from legenda.corpus.survey import Moments
 from legenda.errors import BadInput, Unsupported
+from legenda.explain.settings import explainer, for_tower
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
 from legenda.references import reference_for
@@ -37,8 +37,6 @@ IMAGE_ONLY, WORDS_BY = ("edge_map",), "m2ib"
 """Methods that need a picture, and what explains the words beside them."""
 SCORED = ("deletion", "insertion", "drop")
 RANDOMS = 16
-LARGEST: dict[Any, float] = {int: 2**40, float: sys.float_info.max}
-"""Numbers beyond these are no settings; no number is beyond them that is not one."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +193,7 @@ def explanations(
         began = time.perf_counter()
         some, said = read[start : start + batch], list(texts[start : start + batch])
         x, ids = pixels(dual, [p for p, _ in some]), dual.ids(said)
-        image, text = dual.embed_images(x), dual.embed_text(said)
-        with torch.inference_mode(False), torch.enable_grad():
-            seen = image_how(units(dual.image, x), x, Similarity(tuple(said), text))
-            words = text_how(units(dual.text, ids), ids, Similarity("the picture", image))
+        seen, words, image, text = both(dual, x, ids, image_how, text_how)
         standing = reference.standing(image, text)
         seconds = (time.perf_counter() - began) / len(some)
         for i, (picture, source) in enumerate(some):
@@ -218,12 +213,24 @@ def explanations(
                 progress("explained", start + i + 1, len(read))
 
 
+def both(
+    dual: Dual, x: Tensor, ids: Tensor, image_how: Any, text_how: Any
+) -> tuple[Attribution, Attribution, Float[Tensor, "b e"], Float[Tensor, "b e"]]:
+    """Patches and words of pairs, and the embeddings; each tower is begun once."""
+    seen, read = begun(dual.image, x), begun(dual.text, ids)
+    image, text = (normalize(finished(u.prefix(v)).float()) for u, v in ((seen, x), (read, ids)))
+    with torch.inference_mode(False), torch.enable_grad():
+        patches = image_how(seen, x, Similarity("the sentence", text))
+        words = text_how(read, ids, Similarity("the picture", image))
+    return patches, words, image, text
+
+
 def method_for(
     dual: Dual, tower: str, method: str, reference: Reference, settings: dict[str, Any]
 ) -> Any:
     """A method for one tower, with the moments of its site."""
     moments = reference.at(*_split(key(getattr(dual, tower))))
-    return explainer(method, moments, **for_tower(dual, tower, method, settings))
+    return explainer(method, moments, **for_tower(dual.beta, tower, method, settings))
 
 
 def checked_path(picture: Any) -> str | Path:
@@ -261,68 +268,17 @@ def pixels(dual: Dual, pictures: list[Image.Image]) -> Tensor:
     return dual.pixels(pictures)
 
 
-def for_tower(
-    dual: Dual | None, tower: str, method: str, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """The settings of one tower: a setting may be given per tower, and β has a default there."""
-    for name, value in settings.items():
-        if isinstance(value, dict) and not set(value) <= {"image", "text"}:
-            raise BadInput(
-                f"{method} takes {name} for image and text; it got one for "
-                f"{sorted(set(value) - {'image', 'text'}, key=str)[0]!r}. Name the tower."
-            )
-    found = {
-        name: value[tower] if isinstance(value, dict) and tower in value else value
-        for name, value in settings.items()
-        if not isinstance(value, dict) or tower in value
-    }
-    if dual and method == "m2ib" and "beta" not in found and tower in dual.beta:
-        found["beta"] = dual.beta[tower]
-    return found
-
-
-def explainer(name: str, moments: Moments | None, /, **settings: Any) -> Any:
-    """A method by name, with the settings it knows; unknown or unfit settings are refused."""
-    make = lookup("explain", name)
-    known = {f.name: f for f in fields(make)}
-    hints = get_type_hints(make if isinstance(make, type) else type(make))
-    for one, value in settings.items():
-        if one not in known:
-            raise BadInput(f"{name} has no setting {one!r}. It has: {', '.join(sorted(known))}.")
-        fit(name, one, value, hints[one])
-    if not isinstance(make, type):  # a preset
-        return replace(make, **settings)
-    return make(**({"moments": moments} if "moments" in known else {}) | settings)
-
-
-def fit(method: str, name: str, value: Any, hint: Any) -> None:
-    """Refuse a value that is not of the kind that a setting is declared to take."""
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    for kind in kinds:
-        if get_origin(kind) is Literal:
-            found = value in get_args(kind)
-        elif kind in (int, float):
-            number = (int, float) if kind is float else int
-            found = isinstance(value, number) and not isinstance(value, bool)
-            found = found and abs(value) <= LARGEST[kind]
-        else:
-            found = isinstance(value, get_origin(kind) or kind)
-        if found:
-            return
-    words = {int: "a whole number", float: "a finite number", bool: "True or False"}
-    choices = [
-        " or ".join(map(repr, get_args(k))) if get_origin(k) is Literal
-        else words.get(k, "None" if k is type(None) else getattr(k, "__name__", str(k)))
-        for k in kinds
-    ]  # fmt: skip
-    raise BadInput(f"{method} needs {' or '.join(choices)} for {name}; it got {value!r}.")
-
-
 def units(model: Any, x: Tensor) -> Units:
-    """The neurons of a model at its site."""
+    """The neurons of a model at its site, which take inputs like `x`."""
     with torch.no_grad():
         width = model.acts(x[:1]).shape[-1]
     return Units(model, Identity(width))
+
+
+def begun(model: Any, x: Tensor) -> Units:
+    """The neurons of a model at its site, up to which `x` is run."""
+    prefix = prefix_of(model, x)
+    return Units(model, Identity(prefix.acts.shape[-1]), Begun(model, x, prefix))
 
 
 def row(evidence: Attribution, i: int) -> Attribution:
@@ -348,7 +304,8 @@ def judged(
     dual: Dual, agreement: Agreement, randoms: int = RANDOMS, seed: int = 0
 ) -> tuple[Score, ...]:
     """Scores of one map beside the mean and range of those of its shuffles, on this pair."""
-    found = []
+    found, text = [], agreement.sentence
+    target, opened = dual.similar_to_text([text]), units(dual.image, agreement.image.x)
     for name in SCORED:
         make = lookup("score", name)()
         make = replace(make, steps=6) if hasattr(make, "steps") else make
@@ -368,8 +325,7 @@ def judged(
             drawn=evidence.drawn.expand(randoms + 1, -1),
             figures={},
         )
-        target = Similarity(agreement.sentence, dual.embed_text([agreement.sentence])[0])
-        each = make.each(units(dual.image, many.x[:1]), many.x, target, many)
+        each = make.each(opened, many.x, target, many)
         control = each[1:]
         found.append(
             Score(

@@ -12,6 +12,7 @@ M2IB = InformationBottleneck(
     steps=10,
     lr=1.0,
     draws=10,
+    quiet=0,
     antithetic=False,
     per="entry",
     special="channel",
@@ -23,10 +24,10 @@ M2IB = InformationBottleneck(
 """M2IB as published for general CLIP models, image and text alike.
 
 β 0.1 with the KL averaged over entries, Adam with rate 1 for 10 steps, 10 copies with
-independent noise, α from 5. Quirks kept, each a field: `moments="raw"` (the code's
-`variance` is never used), `special="channel"` (class, begin and end tokens pass through
-the channel and are only then left out of the map), `stale=True` (the map is the one before
-the last step).
+independent noise in every step, α from 5. Quirks kept, each a field: `moments="raw"` (the
+code's `variance` is never used), `special="channel"` (class, begin and end tokens pass
+through the channel and are only then left out of the map), `stale=True` (the map is the one
+before the last step).
 
 Wang, Rudner, Wilson. Visual explanations of image-text representations via multi-modal
 information bottleneck attribution. NeurIPS 2023.

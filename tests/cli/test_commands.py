@@ -225,10 +225,10 @@ def test_an_interrupt_is_130(here, monkeypatch, capsys):
 
 
 def test_a_sweep_shows_every_setting(here, capsys):
-    words = ["sweep", "zoo:scenes", "scene.png", "a house", "--beta", "0.3,3", "--steps", "2"]
-    assert main(words) == 0
+    words = ["sweep", "zoo:scenes", "scene.png", "a house", "--steps", "2"]
+    assert main([*words, "--beta", "0.3;image=3,text=0.1"]) == 0
     out = capsys.readouterr().out
-    assert "β 0.3, steps 2" in out and "β 3.0, steps 2" in out
+    assert "β 0.3, steps 2" in out and "β image=3,text=0.1, steps 2" in out
     assert "All maps share one scale" in Path("legenda-sweep.html").read_text()
 
 

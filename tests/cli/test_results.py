@@ -7,7 +7,7 @@ from PIL import Image
 
 from legenda.cli.output import writable, write
 from legenda.cli.results import LINES, Results, key
-from legenda.cli.settings import numbers, settings_of, sites
+from legenda.cli.settings import numbers, prices, settings_of, sites
 from legenda.errors import BadInput
 
 PICTURE = Image.new("RGB", (4, 4))
@@ -91,6 +91,18 @@ def test_places_that_cannot_be_written_are_refused_first(tmp_path):
     assert writable(tmp_path / "new" / "er", folder=True)
 
 
+def test_results_of_others_are_never_added_to(tmp_path):
+    lines = tmp_path / LINES
+    lines.write_text('{"mine": 1}\n')
+    with pytest.raises(BadInput) as said:
+        Results.at(tmp_path)
+    assert str(said.value) == (
+        f"{lines} is there, and legenda did not write it. Choose another --out."
+    )
+    lines.write_text('{"ke')
+    assert Results.at(tmp_path).done == {}, "our own first line, cut short"
+
+
 def test_settings_are_read_as_typed():
     assert settings_of(["draws=4", "per=entry", "antithetic=False"], beta=0.3, seed=None) == {
         "draws": 4, "per": "entry", "antithetic": False, "beta": 0.3,
@@ -98,6 +110,8 @@ def test_settings_are_read_as_typed():
     assert numbers("0.3,1", "--beta") == [0.3, 1.0] and numbers(None, "--beta") == [None]
     assert sites("0,1") == ["0", "1"] and sites("image=1,text=0") == ["image=1,text=0"]
     assert sites("image=1;image=2") == ["image=1", "image=2"] and sites(None) == [None]
+    assert prices("0.3,1") == [0.3, 1.0] and prices(None) == [None]
+    assert prices("image=1,text=0.1;image=2") == [{"image": 1.0, "text": 0.1}, {"image": 2.0}]
     with pytest.raises(BadInput) as said:
         settings_of(["draws"])
     assert str(said.value) == "--set needs NAME=VALUE, such as draws=4; it got 'draws'."

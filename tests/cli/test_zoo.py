@@ -50,3 +50,21 @@ def test_saving_is_silent(tmp_path, capfd):
     save(new_model(), tmp_path)
     assert capfd.readouterr().err == ""
     assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_folder_without_a_run_is_not_written_to(tmp_path, capsys):
+    (tmp_path / "model.safetensors").write_bytes(b"mine")
+    assert main(["zoo", "train", "scenes", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"legenda: --out {tmp_path} holds no run to go on with. Name an empty or new folder.\n"
+    )
+    assert (tmp_path / "model.safetensors").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("option", ["images", "workers"])
+def test_photos_takes_no_option_of_scenes(tmp_path, capsys, option):
+    assert main(["zoo", "train", "photos", "--out", str(tmp_path), f"--{option}", "9"]) == 2
+    assert capsys.readouterr().err == (
+        f"legenda: zoo train photos takes no --{option}: it sees every pair. Leave it out.\n"
+    )
+    assert not list(tmp_path.iterdir())

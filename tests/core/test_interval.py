@@ -17,6 +17,12 @@ def test_wilson_is_scipys():
     assert wilson(0, 0) == (0.0, 1.0)
 
 
+def test_bootstrap_of_a_median_does_not_care_how_far_an_outlier_is():
+    values = torch.cat([torch.linspace(0, 1, 51), torch.tensor([1e6])])
+    low, high = bootstrap(values, of="median")
+    assert 0.3 < low < 0.5 < high < 0.7
+
+
 def test_bootstrap_of_a_normal_sample_is_near_its_standard_error():
     values = torch.randn(400, generator=torch.Generator().manual_seed(0))
     low, high = bootstrap(values)

@@ -99,6 +99,7 @@ def _literal_pair(how, units, x, target, marks, moments, i):
         noise = torch.randn(len(acts), half, wide, generator=lot)[..., : acts.shape[1]]
         noise = list(noise.unbind(1))
         noise = (noise + [-n for n in noise])[: how.draws] if how.antithetic else noise
+        noise = [torch.zeros(acts.shape)] if step <= how.quiet else noise
         fit = torch.tensor(0.0)
         for eps in noise:
             rows, masks = [], blurred(alpha)
@@ -112,7 +113,7 @@ def _literal_pair(how, units, x, target, marks, moments, i):
                     rows.append(acts[n])
             z = torch.stack(rows)[None]
             run = units.model.run(x[i : i + 1], edit=lambda _, z=z: z)
-            fit = fit + target.at(torch.tensor([i]))(run)[0] / how.draws
+            fit = fit + target.at(torch.tensor([i]))(run)[0] / len(noise)
         loss = beta * kl(alpha)[covered].mean() - fit  # (4)
         (slope,) = torch.autograd.grad(loss, [alpha])
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2  # Adam
@@ -127,9 +128,10 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     "settings",
     [
         {},
-        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5},
+        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5, "quiet": 1},
         {
             "antithetic": False,
+            "quiet": 0,
             "special": "channel",
             "stale": True,
             "moments": "given",
@@ -142,7 +144,7 @@ def _literal_pair(how, units, x, target, marks, moments, i):
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_the_literal_twin_at_identical_noise(place, settings):
     units, x, target = place()
-    how = InformationBottleneck(steps=4, **{k: v for k, v in settings.items() if k != "moments"})
+    how = InformationBottleneck(steps=6, **{k: v for k, v in settings.items() if k != "moments"})
     if "moments" in settings:
         how = replace(how, moments=surveyed(units, x.flip(0)))
     found, slow = how(units, x, target).scores, literal(how, units, x, target)
@@ -438,8 +440,8 @@ def test_it_takes_at_least_a_step_and_a_draw():
     with pytest.raises(BadInput) as caught:
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
-        "InformationBottleneck needs at least one step, one draw and one copy at once; it "
-        "got steps=0, draws=2, batch=128."
+        "InformationBottleneck needs at least one step, one draw and one copy at once, and 0 or "
+        "more quiet steps; it got steps=0, draws=2, batch=128, quiet=4."
     )
 
 

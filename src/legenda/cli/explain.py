@@ -79,8 +79,8 @@ def explain(
     writable(out, folder=not alone)
     settings = settings_of(set_, beta=per_tower(beta, "--beta"), **wholes(steps=steps, seed=seed))
     pairs = pairs_of(image, text)
-    job = Job.opened(model, method, site, device, score, settings)
     results = Results(out) if alone else Results.at(out)
+    job = Job.opened(model, method, site, device, score, settings)
     try:
         with progress("opening") as step:
             refused = job.run(pairs, results, step, json=json, keep=not alone)
@@ -124,12 +124,13 @@ class Job:
         cls, model: str, method: str, site: str | None, device: str, score: bool, settings: Plain
     ) -> "Job":
         """Refuse a bad method or setting before the model is opened, and a bad model next."""
-        from legenda.agreement import explainer, for_tower, opened
+        from legenda.agreement import opened
         from legenda.catalog import canonical
+        from legenda.explain.settings import explainer, for_tower
 
         method = canonical("explain", method)
         for tower in ("image", "text"):
-            explainer(method, None, **for_tower(None, tower, method, settings))
+            explainer(method, None, **for_tower({}, tower, method, settings))
         return cls(opened(model, site, device), method, score, settings, [])
 
     def run(

@@ -16,9 +16,11 @@ from typing import Any
 from PIL import Image
 
 from legenda.cli.output import write
+from legenda.errors import BadInput
 
 Plain = dict[str, Any]
-LINES = "results.jsonl"
+LINES, HEAD = "results.jsonl", b'{"key": "'
+"""The file of results, and how each of its lines begins."""
 
 
 def key(image: Path, text: str, settings: Plain) -> str:
@@ -43,7 +45,10 @@ class Results:
         """What an earlier run left; a line that was cut short does not count."""
         found = cls(folder)
         path = folder / LINES
-        for line in path.read_text("utf-8").split("\n") if path.exists() else []:
+        content = path.read_bytes() if path.exists() else b""
+        if content[: len(HEAD)] != HEAD[: len(content)]:
+            raise BadInput(f"{path} is there, and legenda did not write it. Choose another --out.")
+        for line in content.decode("utf-8", "replace").split("\n"):
             try:
                 pair = json.loads(line)
                 whole = (folder / pair["overlay"]).is_file()

@@ -70,6 +70,11 @@ def sites(given: str | None) -> list[str | None]:
     return [part.strip() for part in given.split(apart) if part.strip()]
 
 
+def prices(given: str | None) -> list[float | dict[str, float] | None]:
+    """`0.3,1`, or `image=1,text=0.1;image=2,text=0.1`, as what `--beta` of a run takes."""
+    return [per_tower(part, "--beta") for part in sites(given)]
+
+
 def _read(value: str) -> Any:
     """A number, True, False, None or a tuple where it reads as one; else the word itself."""
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from legenda.cli.output import progress, say, show, tell, writable, write
-from legenda.cli.settings import Set, numbers, settings_of, sites, wholes
+from legenda.cli.settings import Set, numbers, prices, settings_of, sites, wholes
 from legenda.errors import BadInput
 
 
@@ -39,7 +39,7 @@ def sweep(
     text
         The sentence.
     beta
-        Prices of a nat for both towers, such as 0.3,1,3.
+        Prices of a nat, such as 0.3,1,3, or image=1,text=0.1;image=2,text=0.2 per tower.
     site
         Sites, such as 0,1,2 for both towers, or image=1,text=0;image=2,text=0.
     steps
@@ -58,7 +58,7 @@ def sweep(
         Results on stdout, one JSON line per setting.
     """
     writable(out, folder=False)
-    grid = list(product(sites(site), numbers(beta, "--beta"), numbers(steps, "--steps", int)))
+    grid = list(product(sites(site), prices(beta), numbers(steps, "--steps", int)))
     fixed = settings_of(set_, **wholes(seed=seed))
     for name, given in (("beta", beta), ("steps", steps)):
         if given and name in fixed:
@@ -84,7 +84,7 @@ def runs(
     model: str,
     image: str,
     text: str,
-    grid: list[tuple[str | None, float | None, int | None]],
+    grid: list[tuple[str | None, float | dict[str, float] | None, int | None]],
     method: str,
     device: str,
     fixed: dict[str, Any],
@@ -92,13 +92,15 @@ def runs(
     """One agreement per setting, with what to call it; each site is opened once."""
     from dataclasses import replace
 
-    from legenda.agreement import explainer, explanations, opened
+    from legenda.agreement import explanations, opened
     from legenda.corpus.images import open_image
+    from legenda.explain.settings import explainer, for_tower
     from legenda.references import reference_for
 
     each = [(s, b, n, {**settings_of(None, beta=b, steps=n), **fixed}) for s, b, n in grid]
     for *_, settings in each:
-        explainer(method, None, **settings)  # all are refused before any is computed
+        for tower in ("image", "text"):  # all are refused before any is computed
+            explainer(method, None, **for_tower({}, tower, method, settings))
     picture = open_image(image)
     duals = {}
     for site in dict.fromkeys(site for site, *_ in grid):  # all are opened before any is used
@@ -107,8 +109,14 @@ def runs(
     for site, beta, steps, settings in each:
         (made,) = explanations(duals[site], [image], [text], method, score=False, **settings)
         said = [("site", site), ("β", beta), ("steps", steps)]
-        label = ", ".join(f"{name} {value}" for name, value in said if value is not None)
+        label = ", ".join(f"{name} {_said(value)}" for name, value in said if value is not None)
         yield label or "defaults", made
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{tower}={number:g}" for tower, number in value.items())
+    return str(value)
 
 
 def _table(labels: list[str], found: list[Any]) -> Any:

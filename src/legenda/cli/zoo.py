@@ -10,6 +10,7 @@ from legenda.cli.output import progress, say, show, stdout, tell, writable
 from legenda.errors import BadInput, Missing, near
 
 Json = Annotated[bool, Parameter(negative="")]
+CHECKPOINT = "checkpoint.safetensors"
 zoo = App(name="zoo", help="The models that ship with legenda: list, train, fetch, card.")
 
 
@@ -86,7 +87,7 @@ def train(
     out: Path | None = None,
     images: int | None = None,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> int:
     """Train a model of the zoo anew; goes on where an earlier run stopped.
 
@@ -107,13 +108,20 @@ def train(
 
     name = _known(name)
     folder = writable(Path("runs") / name if out is None else out, folder=True)
-    options: dict[str, Any] = {"seed": seed}
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CHECKPOINT).exists():
+        raise BadInput(f"--out {folder} holds no run to go on with. Name an empty or new folder.")
+    options: dict[str, Any] = {"images": images, "workers": workers}
+    options = {"seed": seed, **{name: n for name, n in options.items() if n is not None}}
+    for option in ("images", "workers") if name == "photos" else ():
+        if option in options:
+            raise BadInput(
+                f"zoo train photos takes no --{option}: it sees every pair. Leave it out."
+            )
     recipe = import_module(f"legenda.zoo.{name}.recipe")
     with progress(f"training zoo:{name}") as step:
         if name == "photos":
             recipe.train(folder, progress=step, **options)
         else:
-            options |= {"workers": workers, **({} if images is None else {"images": images})}
             recipe.train(folder, report=lambda at, _: step(f"step {at}", at, 0), **options)
     say(f"{folder}")
     return 0

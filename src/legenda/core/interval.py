@@ -7,6 +7,7 @@ Wilson. Probable inference, the law of succession, and statistical inference. JA
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,19 +17,24 @@ Interval = tuple[float, float]
 
 
 def bootstrap(
-    values: Float[Tensor, " n"], seed: int = 0, draws: int = 2000, level: float = 0.95
+    values: Float[Tensor, " n"],
+    seed: int = 0,
+    draws: int = 2000,
+    level: float = 0.95,
+    of: Literal["mean", "median"] = "mean",
 ) -> Interval:
-    """Percentile bootstrap interval of the mean of `values`."""
+    """Percentile bootstrap interval of the mean, or of the median, of `values`."""
     if len(values) < 2:
         return (-math.inf, math.inf)
     lot = torch.Generator().manual_seed(seed)
     values = values.detach().to("cpu", torch.float64)
-    means = []
+    found = []
     for start in range(0, draws, 250):
         pick = torch.randint(len(values), (min(250, draws - start), len(values)), generator=lot)
-        means.append(values[pick].mean(1))
+        picked = values[pick]
+        found.append(picked.mean(1) if of == "mean" else picked.quantile(0.5, dim=1))
     edge = (1 - level) / 2
-    ends = torch.cat(means).quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64))
+    ends = torch.cat(found).quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64))
     return float(ends[0]), float(ends[1])
 
 

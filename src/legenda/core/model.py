@@ -160,6 +160,15 @@ def prefix_of(model: Model[Any], x: Tensor) -> Prefix:
     return Rerun(model, x, acts, special, ~special)
 
 
+@torch.no_grad()
+def finished(prefix: Prefix) -> Tensor:
+    """The output for the inputs of a prefix as they are."""
+    once = prefix.once if isinstance(prefix, Repeated) else prefix
+    rows = torch.arange(len(once.acts), device=once.acts.device)
+    output = once.resume(once.acts, rows)
+    return output.expand(len(prefix.acts), *output.shape[1:])
+
+
 @runtime_checkable
 class Attends(Protocol[X]):
     """A transformer whose attention can be looked at, `L × (b heads n n)`, with gradients."""

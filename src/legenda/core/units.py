@@ -1,6 +1,6 @@
 """Units: a model seen through a dictionary."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from legenda.core.codes import CodeEdit, Codes
 from legenda.core.dictionary import Dictionary
-from legenda.core.model import Edit, Model, Run
+from legenda.core.model import Edit, Model, Prefix, Run, prefix_of
 from legenda.core.target import Reads
 from legenda.types import Acts, Scores
 
@@ -20,6 +20,7 @@ class Units:
 
     model: Model[Any]
     dictionary: Dictionary
+    begun: "Begun | None" = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.dictionary.atoms)
@@ -33,6 +34,13 @@ class Units:
     def address(self) -> str:
         """Where these units live, as text: `model/dictionary`."""
         return f"{self.model.name}/{self.dictionary.name}"
+
+    def prefix(self, x: Tensor) -> Prefix:
+        """`x` run up to the site, anew unless it is the very input that was begun with."""
+        begun = self.begun
+        if begun and begun.model is self.model and begun.x is x:
+            return begun.prefix
+        return prefix_of(self.model, x)
 
     def codes(self, x: Tensor) -> Codes:
         """Which units are on in each image, and how strongly."""
@@ -55,6 +63,18 @@ class Units:
             return acts + self.dictionary.decode(change) - self.dictionary.decode(nothing)
 
         return lifted
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An input already run up to the site, for who does several things with it at once.
+
+    It holds as long as neither the input nor a weight of the model changes.
+    """
+
+    model: Model[Any]
+    x: Tensor
+    prefix: Prefix
 
 
 def difference(before: Codes, after: Codes) -> Codes | None:

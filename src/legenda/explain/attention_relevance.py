@@ -31,7 +31,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from legenda.core.evidence import Attribution
-from legenda.core.model import Attends, Run, prefix_of
+from legenda.core.model import Attends, Run
 from legenda.core.target import Target
 from legenda.core.units import Units
 from legenda.errors import Unsupported
@@ -57,7 +57,7 @@ class AttentionRelevance:
                 "AttentionRelevance", "a target on the output", target.label,
                 "It follows attention to what the model returns.",
             )  # fmt: skip
-        model, prefix = attending(units, "AttentionRelevance"), prefix_of(units.model, x)
+        model, prefix = attending(units, "AttentionRelevance"), units.prefix(x)
         rows = torch.arange(len(x), device=x.device).split(self.batch)
         relevance = torch.cat([self._relevance(model, x[r], target.at(r)) for r in rows])
         read = readers(units.model, x, prefix)

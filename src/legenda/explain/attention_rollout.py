@@ -26,7 +26,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from legenda.core.evidence import Attribution
-from legenda.core.model import prefix_of
 from legenda.core.target import Target
 from legenda.core.units import Units
 from legenda.errors import BadInput
@@ -53,7 +52,7 @@ class AttentionRollout:
             raise BadInput(f"AttentionRollout needs 0 <= residual < 1; it got {self.residual}.")
 
     def __call__(self, units: Units, x: Tensor, target: Target) -> Attribution:
-        model, prefix = attending(units, "AttentionRollout"), prefix_of(units.model, x)
+        model, prefix = attending(units, "AttentionRollout"), units.prefix(x)
         read = readers(units.model, x, prefix)
         parts = [self._mixture(model.attentions(part)[1]) for part in x.split(self.batch)]
         scores = torch.einsum("bm,bmn->bn", read, torch.cat(parts))  # (2)

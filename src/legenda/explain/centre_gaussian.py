@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from legenda.core.evidence import Attribution
-from legenda.core.model import prefix_of
 from legenda.core.target import Target
 from legenda.core.units import Units
 from legenda.errors import BadInput
@@ -42,7 +41,7 @@ class CentreGaussian:
             raise BadInput(f"CentreGaussian needs a sigma above 0; it got {self.sigma}.")
 
     def __call__(self, units: Units, x: Tensor, target: Target) -> Attribution:
-        prefix, grid = prefix_of(units.model, x), units.model.grid
+        prefix, grid = units.prefix(x), units.model.grid
         drawn = prefix.valid & ~prefix.special
         scores = prefix.acts.new_zeros(drawn.shape)
         for row, here in enumerate(drawn):

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
-from legenda.core.model import Attends, Model, Prefix, Run, prefix_of
+from legenda.core.model import Attends, Model, Prefix, Run
 from legenda.core.target import Target
 from legenda.core.units import Units
 from legenda.corpus.survey import Moments
@@ -159,7 +159,7 @@ def place_of(
     moments: Moments | None = None,
 ) -> Place:
     """Pixels for a picture at its `input`; the site for words, and where it is asked for."""
-    prefix = prefix_of(units.model, x)
+    prefix = units.prefix(x)
     if at == "site" or x.ndim != 4:
         return AtSite(prefix, target, moments)
     if units.model.grid is None:

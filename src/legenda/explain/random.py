@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from legenda.core.evidence import Attribution
-from legenda.core.model import prefix_of
 from legenda.core.target import Target, digest
 from legenda.core.units import Units
 
@@ -34,7 +33,7 @@ class Random:
     seed: int = 0
 
     def __call__(self, units: Units, x: Tensor, target: Target) -> Attribution:
-        prefix = prefix_of(units.model, x)
+        prefix = units.prefix(x)
         drawn = prefix.valid & ~prefix.special
         scores = prefix.acts.new_zeros(drawn.shape)
         for row, here in enumerate(drawn):
