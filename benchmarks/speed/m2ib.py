@@ -45,7 +45,7 @@ def vit_b_32() -> Dual:
     special = {f"{k}_token_id": getattr(words, f"{k}_token_id") for k in ("bos", "eos", "pad")}
     torch.manual_seed(0)
     model = CLIPModel(CLIPConfig(text_config=special)).eval().requires_grad_(False)
-    preprocess = Preprocess((224, 224), "shortest", True, (0.5,) * 3, (0.25,) * 3)
+    preprocess = Preprocess((224, 224), "shortest", True, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     return dual_of(model, words, preprocess, site={"image": 9, "text": 9}, ref="vit-b-32")
 
 
@@ -190,4 +190,5 @@ def _picture(scene: Any) -> Any:
 
 
 def _spearman(a: Tensor, b: Tensor) -> float:
-    return float(np.nan_to_num(spearmanr(a.numpy(), b.numpy()).statistic))
+    found: Any = spearmanr(a.numpy(), b.numpy())
+    return float(np.nan_to_num(found.statistic))

@@ -74,6 +74,8 @@ class At:
         return self.method(replace(units, model=there.at(self.site)), x, target)
 
 
+SLOW = ("occlusion", "m2ib, published", "m2ib, per entry", "m2ib, no blur", "kernel shap", "smooth")
+"""What the quick forms leave out."""
 BEST_SITES = {"scenes": {"grad-cam": 2, "nib": 1}}
 """Where rivals point best on selection scenes, if not at our own site (48 pictures)."""
 
@@ -117,7 +119,7 @@ def methods(dual: Dual) -> dict[str, Any]:
     if isinstance(dual.image, Attends):
         found["attention rollout"] = make("attention_rollout")
         found["chefer"] = make("chefer")
-    return found
+    return {name: how for name, how in found.items() if not (few and name.startswith(SLOW))}
 
 
 def maps_of(cases: Cases, made: dict[str, Any], say: Say) -> dict[str, Attribution]:

@@ -6,15 +6,18 @@ import torch
 from PIL import Image
 
 from benchmarks.table import Measurement, Row, quick
-from benchmarks.truths.contest import contest
+from benchmarks.truths.contest import SLOW, between, contest
 from benchmarks.truths.sanity_rows import sanity_rows
 from benchmarks.truths.scene_cases import WordCase, naming_cases, word_cases
 from legenda.agreement import units
 from legenda.core.interval import wilson
-from legenda.core.target import Contrast, Similarity
+from legenda.core.target import Contrast, Similarity, Target
+from legenda.explain.random import Random
 from legenda.explain.settings import explainer, for_tower
 from legenda.models.dual import Dual
 from legenda.models.opening import open_model
+from legenda.score.drop import ConfidenceDrop, ConfidenceIncrease
+from legenda.score.insertion_deletion import Deletion, Insertion
 from legenda.score.mismatch import MismatchAUROC
 from legenda.score.words import ForeignWordFirst
 from legenda.zoo.scenes import photograph
@@ -33,11 +36,16 @@ def measure() -> Measurement:
     assert isinstance(dual, Dual)
     few = quick()
     cases = naming_cases(dual, TEST_SEEDS, 4 if few else 48)
-    rows, maps = contest(cases, 8, say, {"pointing": 0.95})
-    rows += sanity_rows(cases, say, 4 if few else 12)
+    rows, _ = contest(cases, 8, say, {"pointing": 0.95})
+    rows += sanity_rows(cases, say, *((2, 0) if few else (12, 6)))
     rows += word_rows(dual, word_cases(TEST_SEEDS + 100_000, 6 if few else 150))
     rows += mismatch_rows(dual, 64 if few else 384)
-    return Measurement("m2ib-scenes", rows, [TEST_SEEDS])
+    return Measurement("m2ib-scenes", rows, [TEST_SEEDS], notes())
+
+
+def notes() -> tuple[str, ...]:
+    """What a quick form leaves out."""
+    return (f"quick: few pictures and samples, no ROAD; left out: {', '.join(SLOW)}",) * quick()
 
 
 def pixels(dual: Dual, scenes: list) -> torch.Tensor:
@@ -82,6 +90,19 @@ def word_rows(dual: Dual, cases: list[WordCase]) -> list[Row]:
                     chance,
                 )
             )
+    return rows + removal_rows(dual, ids, targets["similarity alone"], moments)
+
+
+def removal_rows(dual: Dual, ids: torch.Tensor, target: Target, moments) -> list[Row]:
+    """What it costs to blank the words that a method names, by their mean act."""
+    opened, rows = units(dual.text, ids), []
+    blind = Random()(opened, ids, target)
+    for measure in (Deletion(steps=6), Insertion(steps=6), ConfidenceDrop(), ConfidenceIncrease()):
+        control = float(measure.each(opened, ids, target, blind).mean())
+        for name, method in text_methods(dual, moments).items():
+            each = measure.each(opened, ids, target, method(opened, ids, target)).detach().float()
+            what = f"words, {measure.name}: {name}"
+            rows.append(Row(what, float(each.mean()), measure.unit, "", None, len(each), between(each), control))  # fmt: skip # noqa: E501
     return rows
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.table import Row
+from benchmarks.table import Row, quick
 from benchmarks.truths.contest import Cases, methods, shifted
 from legenda.core.interval import bootstrap
 from legenda.core.target import Similarity
@@ -16,47 +16,64 @@ from legenda.score.cascade import CascadingRandomisation
 from legenda.score.sanity import CaptionSwap, Gibberish, SeedStability, nonsense
 
 CASCADED = ("m2ib", "gradient × input", "grad-cam", "occlusion 3×3", "edge map")
+MANY = ("kernel shap", "rise", "occlusion")
+"""Methods of hundreds of passes per map."""
 LIMIT = 0.5
 """A map that still correlates so much with a randomised model's ignores the model."""
+CAPTION, SEEDS = "maps must change with the caption", "the same map for another seed"
 
 
-def sanity_rows(cases: Cases, say: Callable[[str], None], count: int) -> list[Row]:
-    """Caption swap, gibberish, seed stability for all methods; the cascade for some."""
-    some = Cases(
-        cases.dual, cases.x[:count], cases.texts[:count], cases.masks[:count], cases.named[:count]
-    )
-    target = some.target
-    swapped = shifted(target)
-    gibberish = Similarity("nonsense", some.dual.embed_text(nonsense(count)))
+def sanity_rows(cases: Cases, say: Callable[[str], None], count: int, many: int) -> list[Row]:
+    """Caption swap, gibberish, seed stability for all methods; the cascade for some.
+
+    `count` pictures each, and `many` for methods of hundreds of passes (0 leaves them out).
+    """
+    made = methods(cases.dual)
+    if quick():
+        made = {"m2ib": made["m2ib"]}
     rows: list[Row] = []
-    made = methods(some.dual)
     for name, method in made.items():
-        if name.startswith(("kernel shap", "rise", "occlusion 1×1")):
-            continue  # they take minutes; their maps are in the main table
-        found = method(some.units, some.x, target)
-        blank = Random(seed=7)(some.units, some.x, target)
-        for label, measure in (
-            ("caption swap", CaptionSwap(method, swapped)),
-            ("gibberish caption", Gibberish(method, gibberish)),
-        ):
-            each = measure.each(some.units, some.x, target, found)
-            control = float(measure.each(some.units, some.x, target, blank).mean())
-            ok = float(each.mean()) < LIMIT if name == "m2ib" else None
-            rows.append(
-                row(f"{label}: {name}", each, control, "maps must change with the caption", ok)
-            )
-        if hasattr(method, "seed"):
-            stable = SeedStability(tuple(replace(method, seed=seed) for seed in (1, 2)))
-            each = stable.each(some.units, some.x, target, found)
-            control = float(stable.each(some.units, some.x, target, blank).mean())
-            ok = float(each.mean()) > 0.8 if name == "m2ib" else None
-            rows.append(
-                row(f"seed stability: {name}", each, control, "the same map for another seed", ok)
-            )
-    few = Cases(some.dual, some.x[:12], some.texts[:12], some.masks[:12], some.named[:12])
+        some = first(cases, many if name.startswith(MANY) else count)
+        if len(some.x):
+            rows += steady(some, name, method)
+            say(f"sanity: {name}")
     for name in CASCADED:
-        rows += cascade(few, name, made[name])
-        say(f"cascade: {name}")
+        some = first(cases, many if name.startswith(MANY) else count)
+        if name in made and len(some.x):
+            rows += cascade(some, name, made[name])
+            say(f"cascade: {name}")
+    return rows
+
+
+def first(cases: Cases, count: int) -> Cases:
+    """The first few of the cases."""
+    return replace(
+        cases,
+        x=cases.x[:count],
+        texts=cases.texts[:count],
+        masks=cases.masks[:count],
+        named=cases.named[:count],
+    )
+
+
+def steady(cases: Cases, name: str, method: Any) -> list[Row]:
+    """Likeness to the map of another caption, of nonsense, and of other seeds."""
+    opened, x, target = cases.units, cases.x, cases.target
+    nonsensical = Similarity("nonsense", cases.dual.embed_text(nonsense(len(x))))
+    found, blank = method(opened, x, target), Random(seed=7)(opened, x, target)
+    checks: list[tuple[str, Any, str, Callable[[float], bool]]] = [
+        ("caption swap", CaptionSwap(method, shifted(target)), CAPTION, lambda r: r < LIMIT),
+        ("gibberish caption", Gibberish(method, nonsensical), CAPTION, lambda r: r < LIMIT),
+    ]
+    if hasattr(method, "seed"):
+        seeds = tuple(replace(method, seed=seed) for seed in (1, 2))
+        checks.append(("seed stability", SeedStability(seeds), SEEDS, lambda r: r > 0.8))
+    rows = []
+    for label, measure, goal, good in checks:
+        each = measure.each(opened, x, target, found)
+        control = float(measure.each(opened, x, target, blank).mean())
+        ok = good(float(each.mean())) if name == "m2ib" else None
+        rows.append(row(f"{label}: {name}", each, control, goal, ok))
     return rows
 
 
