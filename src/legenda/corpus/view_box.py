@@ -9,6 +9,7 @@ its cell, so that drawing back is `align_corners=False`. Rounding follows transf
 processors: the long edge is cut down to a whole pixel, and a centre crop leans to the top left.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -113,9 +114,7 @@ class Preprocess:
         self, map: Float[Tensor, "gh gw"], size: tuple[int, int]
     ) -> Float[Tensor, "oh ow"]:
         """Draw a map over the grid on an original of `size` (w, h), NaN where nothing was seen."""
-        left, top, right, bottom = self.frame(size)
-        rows = _lines(map, size[1], top, bottom)
-        return _lines(rows.T, size[0], left, right).T
+        return spread(map, self.frame(size), size)
 
     def _placing(self, size: tuple[int, int]) -> _Placing:
         w, h = size
@@ -151,6 +150,15 @@ class Preprocess:
         if callable(processor) and not _agree(made, processor):
             raise _unreadable(name)
         return made
+
+
+def spread(
+    map: Float[Tensor, "gh gw"], frame: Sequence[float], size: tuple[int, int]
+) -> Float[Tensor, "oh ow"]:
+    """A map over its frame on a picture of `size` (w, h), bilinear; NaN outside of the frame."""
+    left, top, right, bottom = frame
+    rows = _lines(map, size[1], top, bottom)
+    return _lines(rows.T, size[0], left, right).T
 
 
 def _lines(

@@ -41,6 +41,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from legenda.core.evidence import Attribution
+from legenda.core.gaussian import gaussian
 from legenda.core.model import Prefix, Run
 from legenda.core.target import Target
 from legenda.core.units import Units
@@ -285,13 +286,6 @@ class Blur:
         out = values.clone()
         out[drawn] = blurred.flatten(0, 2)
         return out
-
-
-def gaussian(size: int, width: float) -> Float[Tensor, "size size"]:
-    """Weights of each place for each other along one side, which sum to one."""
-    place = torch.arange(size).float()
-    weight = torch.exp(-0.5 * ((place[:, None] - place) / width) ** 2)
-    return weight / weight.sum(1, keepdim=True)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
+from legenda.core.gaussian import gaussian
 from legenda.errors import BadInput, ShapeError
 
 # (down, right, weight), equation (2)
@@ -54,7 +55,7 @@ def blur(
     """Blur by a Gaussian of `sigma` pixels; larger leaves less. The border is renormalised."""
     if not sigma > 0:
         raise BadInput(f"blur needs a sigma above 0 pixels; got {sigma}")
-    down, across = _gaussian(x.shape[2], sigma).to(x), _gaussian(x.shape[3], sigma).to(x)
+    down, across = gaussian(x.shape[2], sigma).to(x), gaussian(x.shape[3], sigma).to(x)
     return paste(x, down @ x @ across.T, where)
 
 
@@ -97,13 +98,6 @@ def upsample(
     if how == "nearest":
         return F.interpolate(maps, size, mode="nearest-exact")[:, 0]
     return F.interpolate(maps, size, mode="bilinear", align_corners=False)[:, 0]
-
-
-def _gaussian(length: int, sigma: float) -> Float[Tensor, "length length"]:
-    """Weigh every pixel of a line for every pixel of the line; each row sums to one."""
-    at = torch.arange(length, dtype=torch.float64)
-    weights = torch.exp(-((at[:, None] - at) ** 2) / (2 * sigma**2))
-    return weights / weights.sum(1, keepdim=True)
 
 
 def _imputed(image: Float[np.ndarray, "h w c"], gone: Bool[np.ndarray, "h w"]) -> np.ndarray:

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from legenda.core.evidence import Attribution
+from legenda.core.gaussian import gaussian
 from legenda.errors import BadInput, ShapeError
 from legenda.score.inputs import check, needs_grid, on_grid, span
 
@@ -66,7 +67,7 @@ def mean_ranks(scores: Float[Tensor, "b n"], drawn: Bool[Tensor, "b n"]) -> Floa
 def ssim(one: Float[Tensor, "b h w"], other: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
     """Equation (2); a constant map counts as 1 everywhere."""
     a, b = span(one), span(other)
-    down, across = (_window(size).to(a) for size in a.shape[1:])
+    down, across = (gaussian(size, 1.5).to(a) for size in a.shape[1:])
 
     def local(values: Tensor) -> Tensor:
         return down @ values @ across.T
@@ -81,9 +82,3 @@ def ssim(one: Float[Tensor, "b h w"], other: Float[Tensor, "b h w"]) -> Float[Te
 def _centred(values: Float[Tensor, "b n"], drawn: Bool[Tensor, "b n"]) -> Float[Tensor, "b n"]:
     mean = (values * drawn).sum(1, keepdim=True) / drawn.sum(1, keepdim=True)
     return (values - mean) * drawn
-
-
-def _window(size: int, sigma: float = 1.5) -> Float[Tensor, "p q"]:
-    at = torch.arange(size, dtype=torch.float64)
-    weight = torch.exp(-((at[:, None] - at) ** 2) / (2 * sigma**2))
-    return weight / weight.sum(1, keepdim=True)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
 from legenda.agreement import Agreement
+from legenda.corpus.view_box import spread
 from legenda.show.palette import DIVERGING, MUTED, SEQUENTIAL, colours, short, ticks
 
 Plain = dict[str, Any]
@@ -120,20 +122,7 @@ def stretch(
     grid: list[list[float]], frame: list[float], size: tuple[int, int]
 ) -> Float[np.ndarray, "h w"]:
     """A grid over its frame on a picture of `size`, bilinear; NaN outside of the frame."""
-    values = np.array(grid, np.float32)
-    rows = _line(values, size[1], frame[1], frame[3])
-    return _line(rows.T, size[0], frame[0], frame[2]).T
-
-
-def _line(values: np.ndarray, length: int, start: float, stop: float) -> np.ndarray:
-    """Interpolate along the first axis; the value of a cell belongs to its centre."""
-    centre = np.arange(length) + 0.5
-    at = ((centre - start) / (stop - start) * len(values) - 0.5).clip(0, len(values) - 1)
-    below = at.astype(int)
-    above, share = np.minimum(below + 1, len(values) - 1), (at - below)[:, None]
-    lines = (values[below] * (1 - share) + values[above] * share).astype(np.float32)
-    lines[(centre < start) | (centre > stop)] = np.nan
-    return lines
+    return spread(torch.tensor(grid), frame, size).numpy()
 
 
 def hatched(pixels: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
