@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from safetensors import SafetensorError
@@ -16,7 +15,6 @@ from safetensors import SafetensorError
 from legenda.catalog import lookup
 from legenda.core.target import digest
 from legenda.corpus.reference import Reference, key, reference_of
-from legenda.corpus.survey import survey_moments
 from legenda.models.dual import Dual
 
 FEWEST = 32
@@ -73,15 +71,11 @@ def identity(dual: Dual) -> str:
 
 
 def _completed(dual: Dual, reference: Reference) -> Reference:
-    """The reference, with moments at sites that it was not shipped with."""
+    """The reference, with moments of the built-in one at sites that it was not shipped with."""
     for model in (dual.image, dual.text):
         tower, _, site = key(model).partition("@")
         if reference.at(tower, site) is None:
-            reference = reference.with_moments(tower, site, _surveyed(dual, model, tower))
+            found = builtin_reference(dual).at(tower, site)
+            assert found is not None, "a reference is surveyed at the sites that are open"
+            reference = reference.with_moments(tower, site, found)
     return reference
-
-
-def _surveyed(dual: Dual, model: Any, tower: str):  # noqa: ANN202 -- Moments
-    pictures, texts, source = lookup("reference", "builtin")()
-    inputs = dual.pixels(pictures) if tower == "image" else dual.ids(texts)
-    return survey_moments(model, [inputs], source)

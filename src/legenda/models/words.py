@@ -25,7 +25,7 @@ class Words:
 
     Parameters
     ----------
-    tokenizer: a fast tokenizer of transformers.
+    tokenizer: a tokenizer of transformers, fast or slow.
     length: the longest text in tokens, special ones included.
     pad_to_length: whether every text is padded to `length` (SigLIP) or to its batch.
     model: name for messages.
@@ -104,6 +104,8 @@ class Words:
 
     def words(self, text: str) -> list[Word]:
         """The words of one sentence, each with the positions of its tokens in `self([text])`."""
+        if not self.tokenizer.is_fast:
+            return self._counted(text)
         fed = self._fed(text, return_offsets_mapping=True)
         ids = torch.tensor([fed["input_ids"]])
         skip = (self.special(ids) | ~self.valid(ids))[0].tolist()
@@ -120,6 +122,20 @@ class Words:
             else:
                 found.append((start, end, [position]))
         return [Word(text[a:b].strip(), tuple(p)) for a, b, p in found]
+
+    def _counted(self, text: str) -> list[Word]:
+        """The same for a slow tokenizer, which keeps no offsets: each word adds its tokens."""
+        ids = torch.tensor([self._fed(text)["input_ids"]])
+        at = lead = int((~self.special(ids))[0].int().argmax())
+        said, found = text.split(), []
+        for count, word in enumerate(said, 1):
+            so_far = self.tokenizer(
+                " ".join(said[:count]), add_special_tokens=False, verbose=False
+            )["input_ids"]
+            if lead + len(so_far) > at:
+                found.append(Word(word, tuple(range(at, lead + len(so_far)))))
+                at = lead + len(so_far)
+        return found
 
 
 def _short(text: str) -> str:
