@@ -3,8 +3,9 @@
 import pytest
 import sentencepiece
 import torch
-from transformers import SiglipTokenizer
+from transformers import BertTokenizer, SiglipTokenizer
 
+from legenda.errors import BadInput
 from legenda.models.words import Words
 
 SENTENCES = ["a striped red house", "a blue circle on sand, two stars!", "the green ring"]
@@ -36,3 +37,19 @@ def test_words_and_their_tokens_are_found_without_offsets(tokenizer):
 def test_what_is_no_word_to_the_tokenizer_has_no_position(tokenizer):
     words = Words(tokenizer, 64, pad_to_length=True, model="siglip")
     assert [w.text for w in words.words("the . green")] == ["the", "green"]
+
+
+def test_a_sentence_without_a_known_word_is_refused(tokenizer, tmp_path):
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "house"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    pieces = BertTokenizer(str(tmp_path / "vocab.txt"))
+    for words, sentence, known in (
+        (Words(tokenizer, 64, pad_to_length=True, model="siglip"), "?!", "the ring"),
+        (Words(pieces, 64, model="minilm"), "漢 zebra", "a zebra"),
+    ):
+        with pytest.raises(BadInput) as said:
+            words([known, sentence])
+        assert str(said.value) == (
+            f"{words.model} knows no word of {sentence!r}. Use words that it knows."
+        )
+        assert len(words([known])) == 1, "one known word is enough"

@@ -43,7 +43,7 @@ class Words:
         )
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Ids of sentences; empty, overlong or non-string text is refused."""
+        """Ids of sentences; empty, overlong, unknown or non-string text is refused."""
         for text in texts:
             if not isinstance(text, str):
                 raise BadInput(
@@ -63,6 +63,14 @@ class Words:
             raise BadInput(
                 f"{self.model} reads at most {self.length} tokens; "
                 f"{_short(texts[worst])} has {lengths[worst]}. Shorten it."
+            )
+        silent, unknown = self.special(ids) | ~self.valid(ids), self.tokenizer.unk_token_id
+        if unknown is not None:
+            silent |= ids == unknown
+        blank = silent.all(1).nonzero()[:, 0].tolist()
+        if blank:
+            raise BadInput(
+                f"{self.model} knows no word of {_short(texts[blank[0]])}. Use words that it knows."
             )
         return ids
 
