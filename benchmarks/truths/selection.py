@@ -20,7 +20,7 @@ from legenda.score.overlap import BestIoU
 from legenda.score.words import ForeignWordFirst
 from legenda.zoo.scenes.shipped import SELECTION_SEEDS
 
-IMAGE_BETAS, WORD_BETAS = (0.3, 1.0, 2.0), (0.03, 0.1, 0.3, 1.0)
+IMAGE_BETAS, WORD_BETAS = (0.3, 0.5, 1.0, 2.0), (0.03, 0.1, 0.3, 1.0)
 BLURS = (0.0, 0.8, 1.0)
 
 

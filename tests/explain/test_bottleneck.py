@@ -441,7 +441,7 @@ def test_it_takes_at_least_a_step_and_a_draw():
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
         "InformationBottleneck needs at least one step, one draw and one copy at once, and 0 or "
-        "more quiet steps; it got steps=0, draws=2, batch=128, quiet=4."
+        "more quiet steps; it got steps=0, draws=4, batch=128, quiet=4."
     )
 
 

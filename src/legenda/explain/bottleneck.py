@@ -83,7 +83,7 @@ class InformationBottleneck:
     beta: float = 1.0
     steps: int = 10
     lr: float = 1.0
-    draws: int = 2
+    draws: int = 4
     quiet: int = 4
     antithetic: bool = True
     per: Literal["token", "entry"] = "token"

@@ -17,7 +17,7 @@ from legenda.zoo.scenes.world import draw
 
 FOLDER = Path(__file__).parent / "weights"
 SITE: Site = {"image": 0, "text": "embeddings"}
-BETA = {"image": 2.0, "text": 0.1}
+BETA = {"image": 0.5, "text": 0.1}
 """Sites and prices were chosen on selection scenes, neither training nor test scenes."""
 SELECTION_SEEDS, TEST_SEEDS, REFERENCE_SEEDS = 1_000_000, 2_000_000, 3_000_000
 REFERENCE_COUNT = 256
