@@ -84,7 +84,7 @@ class Agreement:
     scores: tuple[Score, ...]
     settings: dict[str, Any]
     seconds: float
-    frame: tuple[float, float, float, float] | None = None
+    frame: tuple[float, float, float, float]
 
     @property
     def unit(self) -> str:

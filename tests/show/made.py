@@ -11,7 +11,7 @@ from legenda.core.evidence import Attribution
 from legenda.core.explanation import Score
 
 METHOD = (
-    "InformationBottleneck(beta=1.0, steps=10, lr=1.0, draws=4, antithetic=True, per='token', "
+    "InformationBottleneck(beta=1.0, steps=10, lr=1.0, draws=6, antithetic=True, per='token', "
     "special='block', start=5.0, adaptive=False, tolerance=0.0, stale=False, seed=0, batch=128)"
 )
 

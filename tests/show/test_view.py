@@ -30,7 +30,7 @@ def test_the_command_makes_it_again():
     assert words == [
         "legenda", "explain", "zoo:scenes", "pictures/a house.png", "a red house on sand",
         "--method", "m2ib", "--site", "image=1,text=2",
-        "--beta", "1.0", "--steps", "10", "--set", "draws=4", "--seed", "0",
+        "--beta", "1.0", "--steps", "10", "--set", "draws=6", "--seed", "0",
     ]  # fmt: skip
 
 
@@ -53,8 +53,11 @@ def test_a_method_that_is_no_repr_does_no_harm(said):
     assert plain(made(settings=settings))["command"].startswith("legenda explain m")
 
 
-def test_the_frame_is_found_where_nobody_says_it():
-    assert frame(made(frame=None)) == frame(made()) == (10.0, 0.0, 50.0, 40.0)
+def test_the_frame_is_where_the_map_is_seen():
+    agreement = made()
+    left, top, right, bottom = map(int, frame(agreement))
+    seen = agreement.map.isfinite()
+    assert seen[top:bottom, left:right].all() and int(seen.sum()) == (bottom - top) * (right - left)
 
 
 @pytest.mark.parametrize(

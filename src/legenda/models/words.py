@@ -69,9 +69,8 @@ class Words:
             silent |= ids == unknown
         blank = silent.all(1).nonzero()[:, 0].tolist()
         if blank:
-            raise BadInput(
-                f"{self.model} knows no word of {_short(texts[blank[0]])}. Use words that it knows."
-            )
+            said = _short(list(texts)[blank[0]])
+            raise BadInput(f"{self.model} knows no word of {said}. Use words that it knows.")
         return ids
 
     def _fed(self, texts: str | list[str], **options: Any) -> Any:

@@ -11,8 +11,6 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from legenda.agreement import Agreement
 from legenda.catalog import CATALOG, lookup, names
 from legenda.core.explanation import Score
@@ -46,13 +44,8 @@ def plain(agreement: Agreement) -> Plain:
 
 def frame(agreement: Agreement) -> tuple[float, float, float, float]:
     """Where the grid lies on the picture: left, top, right, bottom, in its pixels."""
-    known = agreement.frame
-    if known is not None:
-        left, top, right, bottom = map(float, known)
-        return left, top, right, bottom
-    seen = np.isfinite(agreement.map.detach().cpu().numpy())
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    left, top, right, bottom = map(float, agreement.frame)
+    return left, top, right, bottom
 
 
 def match(agreement: Agreement) -> Plain | None:
