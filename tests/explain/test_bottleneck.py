@@ -144,7 +144,7 @@ def _literal_pair(how, units, x, target, marks, moments, i):
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_the_literal_twin_at_identical_noise(place, settings):
     units, x, target = place()
-    how = InformationBottleneck(steps=6, **{k: v for k, v in settings.items() if k != "moments"})
+    how = InformationBottleneck(steps=7, **{k: v for k, v in settings.items() if k != "moments"})
     if "moments" in settings:
         how = replace(how, moments=surveyed(units, x.flip(0)))
     found, slow = how(units, x, target).scores, literal(how, units, x, target)
@@ -441,7 +441,7 @@ def test_it_takes_at_least_a_step_and_a_draw():
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
         "InformationBottleneck needs at least one step, one draw and one copy at once, and 0 or "
-        "more quiet steps; it got steps=0, draws=4, batch=128, quiet=4."
+        "more quiet steps; it got steps=0, draws=4, batch=128, quiet=5."
     )
 
 
