@@ -146,7 +146,7 @@ def steadiness() -> list[Row]:
     found = {
         "default": likeness(),
         "ten draws": likeness(draws=10, seed=1),
-        "ten draws, independent, in every step": likeness(draws=10, seed=1, antithetic=False, quiet=0),
+        "ten draws, independent, in every step": likeness(draws=10, seed=1, antithetic=False, quiet=0.0),
     }  # fmt: skip
     median = {name: float(each.quantile(0.5)) for name, each in found.items()}
     ok = median["default"] >= median["ten draws"] - 0.02

@@ -99,7 +99,11 @@ def _literal_pair(how, units, x, target, marks, moments, i):
         noise = torch.randn(len(acts), half, wide, generator=lot)[..., : acts.shape[1]]
         noise = list(noise.unbind(1))
         noise = (noise + [-n for n in noise])[: how.draws] if how.antithetic else noise
-        noise = [torch.zeros(acts.shape)] if step <= how.quiet else noise
+        noise = (
+            [torch.zeros(acts.shape)]
+            if torch.tensor(how.lr * (step - 1) - how.start).sigmoid() <= how.quiet
+            else noise
+        )  # noqa: E501
         fit = torch.tensor(0.0)
         for eps in noise:
             rows, masks = [], blurred(alpha)
@@ -128,10 +132,10 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     "settings",
     [
         {},
-        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5, "quiet": 1},
+        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5, "quiet": 0.01},
         {
             "antithetic": False,
-            "quiet": 0,
+            "quiet": 0.0,
             "special": "channel",
             "stale": True,
             "moments": "given",
@@ -440,8 +444,8 @@ def test_it_takes_at_least_a_step_and_a_draw():
     with pytest.raises(BadInput) as caught:
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
-        "InformationBottleneck needs at least one step, one draw and one copy at once, and 0 or "
-        "more quiet steps; it got steps=0, draws=4, batch=128, quiet=5."
+        "InformationBottleneck needs at least one step, one draw and one copy at once, and quiet "
+        "from 0 to below 1; it got steps=0, draws=4, batch=128, quiet=0.27."
     )
 
 

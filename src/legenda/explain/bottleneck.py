@@ -32,7 +32,8 @@ multi-modal information bottleneck attribution. NeurIPS 2023. (4) with a `Simila
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp
 from typing import Literal
 
 import torch
@@ -60,8 +61,9 @@ class InformationBottleneck:
     steps: gradient steps on the mask; more of them settle it further.
     lr: Adam learning rate on α.
     draws: noise samples per step; more give a steadier map, at as much more cost.
-    quiet: first steps that use the mean of the noise in place of draws. From `start` 5 at `lr`
-        1 the noise of the first five is at most 0.27 of a spread: too little to matter.
+    quiet: noise, as a share 1-λ of a spread, up to which a step uses its mean in place of
+        draws; 0 always draws. A step moves α by about `lr`, so that step k pours at most
+        sigmoid(lr k - start): from 5 at rate 1, the first five steps are quiet.
     antithetic: draw noise in pairs ±ε, which needs fewer draws.
     per: one λ per "token", or per "entry" (as published).
     special: what happens to special tokens: "block" puts their survey mean in their place,
@@ -84,7 +86,7 @@ class InformationBottleneck:
     steps: int = 10
     lr: float = 1.0
     draws: int = 4
-    quiet: int = 5
+    quiet: float = 0.27
     antithetic: bool = True
     per: Literal["token", "entry"] = "token"
     special: Literal["block", "channel", "keep"] = "block"
@@ -103,10 +105,10 @@ class InformationBottleneck:
                 f"InformationBottleneck needs a finite price beta above 0; it got {self.beta}. "
                 "Without a price nothing is left out. Try 1."
             )
-        if min(self.steps, self.draws, self.batch) < 1 or self.quiet < 0:
+        if min(self.steps, self.draws, self.batch) < 1 or not 0 <= self.quiet < 1:
             raise BadInput(
                 "InformationBottleneck needs at least one step, one draw and one copy at once, "
-                f"and 0 or more quiet steps; it got steps={self.steps}, draws={self.draws}, "
+                f"and quiet from 0 to below 1; it got steps={self.steps}, draws={self.draws}, "
                 f"batch={self.batch}, quiet={self.quiet}."
             )
         if not 0 < self.lr < float("inf") or not abs(self.start) < float("inf"):
@@ -179,7 +181,7 @@ class InformationBottleneck:
         alpha = before if self.stale else alpha.detach()
         with torch.no_grad():
             nats = channel.information(alpha).sum(-1)
-            noise = self.noise(max(self.steps, self.quiet), channel.r)
+            noise = replace(self, quiet=0.0).noise(self.steps, channel.r)
             figures = {
                 "clean": clean,
                 "blocked": blocked,
@@ -191,7 +193,7 @@ class InformationBottleneck:
 
     def noise(self, step: int, r: Acts) -> Float[Tensor, "s n d"]:
         """The noise of a step: it depends neither on the batch nor on its padding."""
-        if step < self.quiet:
+        if 1 / (1 + exp(min(self.start - self.lr * step, 700))) <= self.quiet:
             return r.new_zeros(1, *r.shape[1:])
         normal = torch.Generator(r.device).manual_seed(self.seed * 1_000_003 + step)
         half = (self.draws + 1) // 2 if self.antithetic else self.draws
