@@ -17,7 +17,7 @@ from legenda.zoo.scenes import draw, photograph
 def test_the_quirks_of_m2ib_are_fields_that_differ_from_our_defaults():
     ours, theirs = asdict(InformationBottleneck()), asdict(M2IB)
     quirks = {name for name in theirs if theirs[name] != ours[name]}
-    noise = {"draws", "quiet", "antithetic"}
+    noise = {"draws", "quiet", "coast", "antithetic"}
     assert quirks == noise | {"beta", "per", "special", "smooth", "stale", "moments"}
     assert (M2IB.beta, M2IB.steps, M2IB.lr, M2IB.draws, M2IB.start) == (0.1, 10, 1.0, 10, 5.0)
     assert M2IB_SITES == {"image": 9, "text": 9}

@@ -13,6 +13,7 @@ M2IB = InformationBottleneck(
     lr=1.0,
     draws=10,
     quiet=0.0,
+    coast=0.0,
     antithetic=False,
     per="entry",
     special="channel",

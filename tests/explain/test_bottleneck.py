@@ -118,6 +118,9 @@ def _literal_pair(how, units, x, target, marks, moments, i):
             z = torch.stack(rows)[None]
             run = units.model.run(x[i : i + 1], edit=lambda _, z=z: z)
             fit = fit + target.at(torch.tensor([i]))(run)[0] / len(noise)
+        share = torch.tensor(how.lr * (step - 1) - how.start).sigmoid()
+        if share <= how.coast and step <= how.steps // 2:
+            fit = fit.detach()
         loss = beta * kl(alpha)[covered].mean() - fit  # (4)
         (slope,) = torch.autograd.grad(loss, [alpha])
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2  # Adam
@@ -132,10 +135,11 @@ def _literal_pair(how, units, x, target, marks, moments, i):
     "settings",
     [
         {},
-        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5, "quiet": 0.01},
+        {"per": "entry", "draws": 3, "beta": 0.1, "smooth": 0.5, "quiet": 0.01, "coast": 0.0},
         {
             "antithetic": False,
             "quiet": 0.0,
+            "coast": 0.0,
             "special": "channel",
             "stale": True,
             "moments": "given",
@@ -314,9 +318,9 @@ def test_no_step_is_taken_once_all_pairs_have_settled():
     units, x, target = toy()
     passes = []
     hook = units.model.head.register_forward_hook(lambda *_: passes.append(1))
-    InformationBottleneck(steps=9)(units, x, target)
+    InformationBottleneck(steps=9, coast=0.0)(units, x, target)
     whole, passes[:] = len(passes), []
-    InformationBottleneck(steps=9, tolerance=1e9)(units, x, target)
+    InformationBottleneck(steps=9, coast=0.0, tolerance=1e9)(units, x, target)
     hook.remove()
     assert len(passes) == whole - 7, "two steps tell that nothing changes"
 
@@ -445,7 +449,7 @@ def test_it_takes_at_least_a_step_and_a_draw():
         InformationBottleneck(steps=0)
     assert str(caught.value) == (
         "InformationBottleneck needs at least one step, one draw and one copy at once, and quiet "
-        "from 0 to below 1; it got steps=0, draws=4, batch=128, quiet=0.27."
+        "and coast from 0 to below 1; it got steps=0, draws=4, batch=128, quiet=0.27, coast=0.12."
     )
 
 

@@ -20,8 +20,8 @@ Differs from the official code: statistics come from a survey (theirs: μ=0, σ=
 states); special tokens are blocked, since at a late block they already hold the answer
 (theirs go through the channel, then are dropped from the map); λ is one number per token
 (theirs: per entry) and blurred (theirs: not); draws are antithetic, few, and none while the
-mask is almost open; the map is read after the last step, not before. `legenda.presets.M2IB`
-reproduces the published procedure.
+mask is almost open, where at first only the price is followed; the map is read after the
+last step, not before. `legenda.presets.M2IB` reproduces the published procedure.
 
 References
 ----------
@@ -64,6 +64,9 @@ class InformationBottleneck:
     quiet: noise, as a share 1-λ of a spread, up to which a step uses its mean in place of
         draws; 0 always draws. A step moves α by about `lr`, so that step k pours at most
         sigmoid(lr k - start): from 5 at rate 1, the first five steps are quiet.
+    coast: the same share, up to which a step follows the price alone and spares the model:
+        so open a mask moves the target by next to nothing; 0 always asks. At the defaults the
+        first four steps coast, and the fifth is quiet; half of the steps always ask.
     antithetic: draw noise in pairs ±ε, which needs fewer draws.
     per: one λ per "token", or per "entry" (as published).
     special: what happens to special tokens: "block" puts their survey mean in their place,
@@ -87,6 +90,7 @@ class InformationBottleneck:
     lr: float = 1.0
     draws: int = 4
     quiet: float = 0.27
+    coast: float = 0.12
     antithetic: bool = True
     per: Literal["token", "entry"] = "token"
     special: Literal["block", "channel", "keep"] = "block"
@@ -105,11 +109,13 @@ class InformationBottleneck:
                 f"InformationBottleneck needs a finite price beta above 0; it got {self.beta}. "
                 "Without a price nothing is left out. Try 1."
             )
-        if min(self.steps, self.draws, self.batch) < 1 or not 0 <= self.quiet < 1:
+        if min(self.steps, self.draws, self.batch) < 1 or not (
+            0 <= self.quiet < 1 and 0 <= self.coast < 1
+        ):
             raise BadInput(
                 "InformationBottleneck needs at least one step, one draw and one copy at once, "
-                f"and quiet from 0 to below 1; it got steps={self.steps}, draws={self.draws}, "
-                f"batch={self.batch}, quiet={self.quiet}."
+                f"and quiet and coast from 0 to below 1; it got steps={self.steps}, "
+                f"draws={self.draws}, batch={self.batch}, quiet={self.quiet}, coast={self.coast}."
             )
         if not 0 < self.lr < float("inf") or not abs(self.start) < float("inf"):
             raise BadInput(
@@ -167,8 +173,9 @@ class InformationBottleneck:
         settled = torch.zeros_like(clean, dtype=torch.bool)
         before = alpha.detach()
         for step in range(self.steps):
-            noise = self.noise(step, channel.r)
-            fit = resume(channel.pour(alpha, noise))
+            fit = clean
+            if self.poured(step) > self.coast or step >= self.steps // 2:
+                fit = resume(channel.pour(alpha, self.noise(step, channel.r)))
             loss = beta * channel.price(alpha) - fit  # (4), one per pair
             (alpha.grad,) = torch.autograd.grad(loss.sum(), [alpha])
             before = alpha.detach().clone()
@@ -191,9 +198,13 @@ class InformationBottleneck:
             }
         return nats, figures
 
+    def poured(self, step: int) -> float:
+        """The most noise that a step pours, as a share of a spread."""
+        return 1 / (1 + exp(min(self.start - self.lr * step, 700)))
+
     def noise(self, step: int, r: Acts) -> Float[Tensor, "s n d"]:
         """The noise of a step: it depends neither on the batch nor on its padding."""
-        if 1 / (1 + exp(min(self.start - self.lr * step, 700))) <= self.quiet:
+        if self.poured(step) <= self.quiet:
             return r.new_zeros(1, *r.shape[1:])
         normal = torch.Generator(r.device).manual_seed(self.seed * 1_000_003 + step)
         half = (self.draws + 1) // 2 if self.antithetic else self.draws
