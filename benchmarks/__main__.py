@@ -11,6 +11,7 @@ ROWS = {
         "import": "benchmarks.speed.imports",
         "m2ib": "benchmarks.speed.m2ib",
         "m2ib-batch": "benchmarks.speed.m2ib_batch",
+        "tis": "benchmarks.speed.tis",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",

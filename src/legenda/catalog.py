@@ -24,6 +24,7 @@ CATALOG: dict[str, str] = {
     "explain.grad_cam": "legenda.explain.grad_cam:GradCAM",
     "explain.attention_rollout": "legenda.explain.attention_rollout:AttentionRollout",
     "explain.chefer": "legenda.explain.attention_relevance:AttentionRelevance",
+    "explain.token_importance": "legenda.explain.token_importance:TokenImportance",
     "explain.rise": "legenda.explain.rise:RandomizedInputSampling",
     "explain.kernel_shap": "legenda.explain.kernel_shap:KernelShap",
     "explain.occlusion": "legenda.explain.occlusion:Occlusion",

@@ -5,7 +5,7 @@ import torch
 
 from legenda.core.dictionary import Identity
 from legenda.core.model import Run
-from legenda.core.target import Contrast, Logit, Similarity, Target, digest
+from legenda.core.target import Contrast, Logit, LogProbability, Similarity, Target, digest
 from legenda.core.units import Units
 from legenda.errors import BadInput, ShapeError
 from tests.toys import ToyEncoder, pixels
@@ -16,6 +16,21 @@ run = Run(torch.zeros(2, 1, 1), torch.tensor([[3.0, 4.0], [1.0, 0.0]]))
 def test_a_logit_is_a_column():
     assert Logit(1)(run).tolist() == [4.0, 0.0]
     assert (Logit(1).label, Logit(1).key, Logit(1).reads) == ("logit 1", "Logit(index=1)", "output")
+
+
+def test_each_image_may_have_a_class_of_its_own():
+    each = Logit((1, 0))
+    assert each(run).tolist() == [4.0, 1.0]
+    assert each.at(torch.tensor([1, 0, 1])).index == (0, 1, 0)
+    assert each.label == "logit of 2 images, each its own"
+    with pytest.raises(ShapeError, match="Logit was given 1 classes for 2 images"):
+        Logit((1,))(run)
+
+
+def test_a_log_probability_is_minus_the_cross_entropy():
+    wanted = -torch.nn.functional.cross_entropy(run.output, torch.tensor([1, 0]), reduction="none")
+    torch.testing.assert_close(LogProbability((1, 0))(run), wanted)
+    assert LogProbability(1).label == "log probability of 1"
 
 
 def test_similarity_is_the_cosine_to_one_embedding_or_to_one_each():

@@ -25,6 +25,7 @@ from legenda.explain.random import Random
 from legenda.explain.rise import RandomizedInputSampling
 from legenda.explain.saliency import Saliency
 from legenda.explain.smooth_grad import SmoothGrad
+from legenda.explain.token_importance import TokenImportance
 from tests.explain.toys import pictures, tiny_clip
 
 METHODS = [
@@ -34,6 +35,7 @@ METHODS = [
     GradientTimesInput(),
     GradientTimesInput(at="input"),
     SmoothGrad(draws=3),
+    TokenImportance(draws=3),
     IntegratedGradients(steps=3),
     IntegratedGradients(at="site", steps=3),
     IntegratedGradients(steps=2, fill="blur"),

@@ -62,6 +62,10 @@ class Attribution:
                 Panel(s[d].expand(1, 1, -1), f"peak {s[d].max():.3g} {self.unit}")
                 for s, d in zip(self.scores, self.drawn, strict=True)
             ]
+        if self.x.ndim != 4:  # tokens on a grid: there is no picture to draw on
+            return [
+                Panel(m.expand(3, *m.shape), f"peak {m.max():.3g} {self.unit}") for m in self.map()
+            ]
         heat = self.heatmap()
         tall = heat / heat.abs().amax((1, 2), keepdim=True).clamp(min=1e-9)
         return [

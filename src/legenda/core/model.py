@@ -53,10 +53,12 @@ class Model(Protocol[X]):
     `grid` is the rows and columns of the image positions, or None where positions are words.
     """
 
-    name: str
-    ref: str
-    grid: tuple[int, int] | None
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def grid(self) -> tuple[int, int] | None: ...
     def run(self, x: X, edit: Edit | None = None) -> Run:
         """Run on `x`; if `edit` is given, the site passes on `edit(acts)` instead of `acts`."""
         ...
@@ -138,6 +140,25 @@ class Repeated:
 
     def resume(self, acts: Float[Tensor, "r n d"], rows: Int[Tensor, " r"]) -> Tensor:
         return self.once.resume(acts, torch.zeros_like(rows))
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The prefix of a model that begins at its site: acts, and what follows from them."""
+
+    acts: Acts
+    follow: Callable[[Acts], Tensor]
+
+    @property
+    def special(self) -> Mask:
+        return torch.zeros(self.acts.shape[:2], dtype=torch.bool, device=self.acts.device)
+
+    @property
+    def valid(self) -> Mask:
+        return ~self.special
+
+    def resume(self, acts: Float[Tensor, "r n d"], rows: Int[Tensor, " r"]) -> Tensor:
+        return self.follow(acts)
 
 
 def repeated(x: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Literal, Protocol, runtime_checkable
 
@@ -38,30 +38,77 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Logit:
-    """The logit of one class."""
+    """The logit of one class: the same for all images, or one class per image."""
 
-    index: int
+    index: int | tuple[int, ...]
     reads: Reads = field(default="output", init=False, repr=False)
 
     @property
     def label(self) -> str:
-        return f"logit {self.index}"
+        return f"logit {said(self.index)}"
 
     @property
     def key(self) -> str:
         return repr(self)
 
     def at(self, rows: Int[Tensor, " r"]) -> "Logit":
-        return self
+        return replace(self, index=own(self.index, rows))
+
+    def __call__(self, run: Run) -> Scores:
+        return picked("Logit", run.output, self.index)
+
+
+@dataclass(frozen=True)
+class LogProbability:
+    """The log probability of one class, in nats: minus the cross-entropy of that answer."""
+
+    index: int | tuple[int, ...]
+    reads: Reads = field(default="output", init=False, repr=False)
+
+    @property
+    def label(self) -> str:
+        return f"log probability of {said(self.index)}"
+
+    @property
+    def key(self) -> str:
+        return repr(self)
+
+    def at(self, rows: Int[Tensor, " r"]) -> "LogProbability":
+        return replace(self, index=own(self.index, rows))
 
     def __call__(self, run: Run) -> Scores:
         logits = run.output
-        if logits.ndim != 2:
-            raise ShapeError(
-                f"Logit needs one row of logits per image (b c); the output has the shape "
-                f"{tuple(logits.shape)}. Open the model with `output=` that picks them."
-            )
-        return logits[:, class_of(self.index, logits.shape[1])]
+        score = picked("LogProbability", logits, self.index)
+        return score - logits.logsumexp(1)
+
+
+def said(index: int | tuple[int, ...]) -> str:
+    """A class, or that each image has its own."""
+    return str(index) if isinstance(index, int) else f"of {len(index)} images, each its own"
+
+
+def own(index: int | tuple[int, ...], rows: Int[Tensor, " r"]) -> int | tuple[int, ...]:
+    """The classes of some of the images."""
+    if isinstance(index, tuple):
+        return tuple(index[row] for row in rows.tolist())
+    return index
+
+
+def picked(who: str, logits: Tensor, index: object) -> Scores:
+    """The entry of each row that is asked for."""
+    if logits.ndim != 2:
+        raise ShapeError(
+            f"{who} needs one row of logits per image (b c); the output has the shape "
+            f"{tuple(logits.shape)}. Open the model with `output=` that picks them."
+        )
+    if not isinstance(index, tuple):
+        return logits[:, class_of(index, logits.shape[1])]
+    if len(index) != len(logits):
+        raise ShapeError(
+            f"{who} was given {len(index)} classes for {len(logits)} images. Give one per image."
+        )
+    wanted = [class_of(number, logits.shape[1]) for number in index]
+    return logits.gather(1, torch.tensor(wanted, device=logits.device)[:, None])[:, 0]
 
 
 def class_of(number: object, count: int) -> int:

@@ -16,14 +16,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from legenda.catalog import lookup
+from legenda.core.codebook import Codebook
 from legenda.errors import BadInput, LegendaError, Missing, Refused, near
 from legenda.models.dual import Dual
 from legenda.models.encoder import Encoder
 from legenda.models.hub import open_folder
 from legenda.models.loading import Site
 from legenda.models.module import ModuleModel
+from legenda.models.vq import VQ
+from legenda.models.vq_hub import kind_of, open_diffusers, open_taming, open_transformers
 
-Opened = Dual | Encoder | ModuleModel
+Opened = Dual | Encoder | ModuleModel | VQ
+CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
+"""A file that ends so is taken for a VQGAN of taming-transformers."""
 
 
 def open_model(
@@ -50,9 +55,27 @@ def open_model(
         opened = open_folder(name, site=blocks(site), ref=ref, revision=revision or None)
     elif is_factory(ref):
         opened = _from_factory(ref, site, example, options)
+    elif Path(ref).suffix in CHECKPOINTS and Path(ref).is_file():
+        opened = open_taming(Path(ref), ref)
     else:
-        opened = open_folder(_folder(ref), site=blocks(site))
+        opened = _from_folder(_folder(ref), site)
     return _moved(opened, place)
+
+
+def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
+    """A folder, by what its config.json says it is."""
+    kind = kind_of(folder)
+    if kind is None:
+        return open_folder(folder, site=blocks(site))
+    if site is not None:
+        raise BadInput(
+            f"{folder} is a VQ autoencoder, which is opened at its tokens; it has no other site. "
+            "Leave --site out."
+        )
+    where = {"local_files_only": True}
+    if kind == "diffusers":
+        return open_diffusers(folder, str(folder), where)
+    return open_transformers(folder, kind, str(folder), where)
 
 
 def checked_ref(ref: object) -> None:
@@ -128,10 +151,10 @@ def is_factory(ref: str) -> bool:
     return not ref.startswith(("zoo:", "hf:")) and ":" in ref and not Path(ref).exists()
 
 
-def made_by(ref: str) -> Dual | Encoder | ModuleModel | nn.Module:
+def made_by(ref: str) -> Opened | nn.Module:
     """What a factory makes; a plain module in float32."""
     made = _called(ref, _factory(ref))
-    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel):
+    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel | VQ):
         raise Refused(
             f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
             "its own."
@@ -187,8 +210,10 @@ def _unnamed(ref: str, why: object) -> Missing:
 
 def _from_factory(
     ref: str, site: str | int | Site | None, example: Tensor | None, options: dict[str, Any]
-) -> ModuleModel | Dual | Encoder:
+) -> Opened:
     made = made_by(ref)
+    if isinstance(made, VQ):
+        return made
     if isinstance(made, Dual):
         return made.at(**blocks(site)) if site is not None else made
     if isinstance(made, Encoder):
@@ -216,4 +241,6 @@ def _moved(opened: Opened, device: str) -> Opened:
         for module in (getattr(tower, "root", None), getattr(tower, "module", None)):
             if module is not None:
                 module.to(device)
+    if isinstance(opened, VQ):
+        return replace(opened, codebook=Codebook(opened.codebook.atoms.to(device)))
     return opened

@@ -1,0 +1,1 @@
+"""A small vector-quantised generative model of photographs and of close-ups of scenes."""
