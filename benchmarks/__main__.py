@@ -12,6 +12,7 @@ ROWS = {
         "m2ib": "benchmarks.speed.m2ib",
         "m2ib-batch": "benchmarks.speed.m2ib_batch",
         "tis": "benchmarks.speed.tis",
+        "cliffs-delta": "benchmarks.speed.cliffs_delta",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",
