@@ -239,8 +239,8 @@ def test_refusals():
     with pytest.raises(BadInput) as error:
         ShortcutTokens(fdr=0.0)
     assert str(error.value) == (
-        "ShortcutTokens needs a rate between 0 and 1, a least |δ| from 0 to 1 and a p from 0 to "
-        "1; it got fdr=0.0, least=0.147, silent=0.05."
+        "ShortcutTokens needs a rate between 0 and 1, and a least |δ|, a p and a share owed from 0 "
+        "to 1; it got fdr=0.0, least=0.147, silent=0.05, owed=0.7."
     )
     with pytest.raises(BadInput) as error:
         ShortcutTokens(min_count=0)

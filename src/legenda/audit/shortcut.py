@@ -1,8 +1,9 @@
 """Shortcut tokens: what a concept model decides by, though it does not make the concept.
 
-A model tells class a from class b by the margin m = f_a - f_b. A token is a shortcut if,
-among images of one true class, those that hold it get another margin than those that do not,
-while it is about as frequent in both classes. For image i of class c, and token t:
+A model tells class a from class b by the margin m = f_a - f_b. A token is a shortcut if it went
+with a class in the training images and does not in reference images, and if there, among images
+of one true class, those that hold it get a margin farther to that class. For image i of class c,
+and token t:
 
     d_i = #{j in c : m_j < m_i} - #{j in c : m_j > m_i}                   (1)
     S_tc = Σ_{i in c with t} d_i                                          (2)
@@ -10,13 +11,19 @@ while it is about as frequent in both classes. For image i of class c, and token
     z_t = Σ_c S_tc / √(Σ_c n_tc1 n_tc0 Σ_{i in c} d_i² / (N_c (N_c - 1))) (4)
     χ²_t = N (n_ta1 n_tb0 - n_tb1 n_ta0)² / (N_a N_b n_t1 n_t0)           (5)
 
-n_tc1 images of class c hold t, n_tc0 do not. (2) counts pairs of one class, one with t and
-one without: pairs won less pairs lost, since pairs with t on both sides cancel. So (3) is
+n_tc1 reference images of class c hold t, n_tc0 do not. (2) counts pairs of one class, one with t
+and one without: pairs won less pairs lost, since pairs with t on both sides cancel. So (3) is
 Cliff's δ given the class, and (4) the rank-sum test in strata, its variance right under ties.
-(5) is what t says about the class itself. The margins may depend on a token of the object, and
-should: (5) sets those aside. They leave *before* the false-discovery rate is controlled, over
-the tokens that are left; rejections that nobody questions would make room for false ones. That
-is allowed, since (5) does not look at the margins.
+How far t went with a class in training only is said by (6) to (8), in `ties`. A shortcut needs
+both, so that its p is the larger of that of (4) and that of (7); both must point to one class, and
+most of its presence there must be owed to the tie. In a world without a shortcut, (7) is chance for
+every token, whatever the margin does.
+
+Where the training images are not to be had, (5), what t says about the class itself, must do: the
+margin may depend on a token of the object, and should, so that tokens which (5) finds are set
+aside before the false-discovery rate is controlled; rejections that nobody questions would make
+room for false ones. That is allowed, since (5) does not look at the margins. It is the weaker
+test: a margin may follow what is no tie at all, such as the light, and is then flagged.
 
 A token that only shows a clear picture raises the margin of a's images and lowers that of b's.
 It is no shortcut, and is not taken for one: the push must be the same way in both classes.
@@ -43,6 +50,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from legenda.audit.presence import Presence, shuffled, standing
+from legenda.audit.ties import Ties, Training, loosened
 from legenda.core.effect import CHUNK, benjamini_hochberg, dominance, ends, histogram
 from legenda.errors import BadInput
 from legenda.types import Tokens
@@ -56,8 +64,9 @@ class Shortcuts:
     """What the margin does with each token that was tested.
 
     `tokens` are their ids, and every other array has one row for each; columns are the two
-    classes. `flagged` are rows, the surest first, `intervals` those of their δ. `control` is
-    how many are flagged, on average, where margins are shuffled within each class.
+    classes. `tie` is (6) to (8), None without training images; `p` is that of (4), or the larger
+    of that and of (7). `flagged` are rows, the surest first, `intervals` those of their δ.
+    `control` is how many are flagged, on average, where margins are shuffled within each class.
     """
 
     classes: tuple[str, str]
@@ -69,6 +78,7 @@ class Shortcuts:
     p: Float[Tensor, " k"] = field(repr=False)
     adjusted: Float[Tensor, " k"] = field(repr=False)
     class_p: Float[Tensor, " k"] = field(repr=False)
+    tie: Ties | None = field(repr=False)
     flagged: Int[Tensor, " f"]
     intervals: Float[Tensor, "f 2"] = field(repr=False)
     control: float
@@ -106,8 +116,10 @@ class ShortcutTokens:
     ----------
     fdr: share of false ones tolerated among the flagged; larger flags more.
     least: smallest |δ| worth a flag; larger flags fewer.
-    silent: a token is left out where (5) has a p of at most this; larger leaves out more, and of
-        tokens that say nothing this very share. With few images much is silent.
+    silent: without training images, a token is left out where (5) has a p of at most this; larger
+        leaves out more, and of tokens that say nothing this very share.
+    owed: least share of a token's presence in its class that must be owed to the tie; larger flags
+        only what is nothing but the shortcut.
     min_count: images with and without the token that a class needs; larger tests fewer tokens.
     same_way: whether both classes must be pushed the same way, and so both have enough images.
     draws: resamples of the images; more give steadier intervals.
@@ -117,16 +129,19 @@ class ShortcutTokens:
     fdr: float = 0.05
     least: float = 0.147
     silent: float = 0.05
+    owed: float = 0.7
     min_count: int = 5
     same_way: bool = True
     draws: int = 2000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not (0 < self.fdr < 1 and 0 <= self.least <= 1 and 0 <= self.silent < 1):
+        from_0_to_1 = all(0 <= one <= 1 for one in (self.least, self.silent, self.owed))
+        if not 0 < self.fdr < 1 or not from_0_to_1:
             raise BadInput(
-                "ShortcutTokens needs a rate between 0 and 1, a least |δ| from 0 to 1 and a p "
-                f"from 0 to 1; it got fdr={self.fdr}, least={self.least}, silent={self.silent}."
+                "ShortcutTokens needs a rate between 0 and 1, and a least |δ|, a p and a share "
+                f"owed from 0 to 1; it got fdr={self.fdr}, least={self.least}, "
+                f"silent={self.silent}, owed={self.owed}."
             )
         if min(self.min_count, self.draws) < 1:
             raise BadInput(
@@ -135,27 +150,37 @@ class ShortcutTokens:
             )
 
     def __call__(
-        self, tokens: Tokens, labels: Sequence[str], margins: Tensor, classes: tuple[str, str]
+        self,
+        tokens: Tokens,
+        labels: Sequence[str],
+        margins: Tensor,
+        classes: tuple[str, str],
+        training: Training | None = None,
     ) -> Shortcuts:
-        """Test every token; `margins` are f_a - f_b, `classes` the names of a and of b."""
+        """Test every token of reference images.
+
+        `margins` are f_a - f_b, `classes` the names of a and of b, `training` the images that the
+        model was trained on, and their classes.
+        """
         side = self.sides(tokens, labels, margins, classes)
         tokens, margins = tokens.cpu().long(), margins.detach().to("cpu", torch.float64)
         held, d = Presence(tokens, side, self.min_count, self.same_way), standing(margins, side)
-        delta, by_class, p, adjusted, flag = self.judged(held, d)
+        tie = training and loosened(held.ids, held.present, held.images, training, classes)
+        delta, by_class, p, adjusted, flag = self.judged(held, d, tie)
         flagged = torch.tensor(
             sorted(flag.nonzero()[:, 0].tolist(), key=lambda row: (p[row], -abs(delta[row]))),
             dtype=torch.int64,
         )
         lot = torch.Generator().manual_seed(self.seed)
-        false = [self.judged(held, shuffled(d, side, lot)).flag.sum() for _ in range(SHUFFLES)]
+        false = [self.judged(held, shuffled(d, side, lot), tie).flag.sum() for _ in range(SHUFFLES)]
         a, b = held.images.tolist()
         return Shortcuts(
             classes, (a, b), held.ids, held.present, delta, by_class, p, adjusted, held.class_p,
-            flagged, self.intervals(held, tokens, margins, side, flagged),
+            tie, flagged, self.intervals(held, tokens, margins, side, flagged),
             float(sum(false)) / SHUFFLES,
         )  # fmt: skip
 
-    def judged(self, held: Presence, d: Int[Tensor, " b"]) -> Judged:
+    def judged(self, held: Presence, d: Int[Tensor, " b"], tie: Ties | None) -> Judged:
         """Equations (2) to (4), and who is flagged."""
         won = held.won(d)  # (2)
         sums = torch.zeros(2, dtype=torch.float64).index_add(0, held.side, d.double() ** 2)
@@ -164,8 +189,12 @@ class ShortcutTokens:
         z = won.sum(1) / (held.pairs * spread).sum(1).sqrt().clamp(min=1e-9)  # (4)
         p = torch.special.erfc(z.abs() / 2**0.5)
         quiet, adjusted = held.class_p > self.silent, torch.full_like(p, torch.nan)
+        if tie is not None:
+            p, quiet = p.maximum(tie.p), torch.ones_like(quiet)
         adjusted[quiet] = benjamini_hochberg(p[quiet])
         flag = (adjusted <= self.fdr) & (delta.abs() >= self.least)  # NaN is not flagged
+        if tie is not None:
+            flag &= (tie.gap * delta > 0) & (tie.owed >= self.owed)
         if self.same_way:
             flag &= won[:, 0].sign() * won[:, 1].sign() > 0
         return Judged(delta, won.double() / held.pairs, p, adjusted, flag)
