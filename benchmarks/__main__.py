@@ -12,6 +12,7 @@ ROWS = {
         "m2ib": "benchmarks.speed.m2ib",
         "m2ib-batch": "benchmarks.speed.m2ib_batch",
         "tis": "benchmarks.speed.tis",
+        "masking": "benchmarks.speed.masking",
         "cliffs-delta": "benchmarks.speed.cliffs_delta",
     },
     "truth": {
@@ -20,6 +21,8 @@ ROWS = {
         "m2ib-scenes": "benchmarks.truths.m2ib_scenes",
         "m2ib-roar": "benchmarks.truths.roar_rows",
         "m2ib-photos": "benchmarks.truths.m2ib_photos",
+        "cortex-masking": "benchmarks.truths.cortex_masking",
+        "shortcut": "benchmarks.truths.shortcut",
     },
 }
 

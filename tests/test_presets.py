@@ -9,8 +9,10 @@ from benchmarks.twin import published
 from legenda.agreement import units
 from legenda.core.target import Similarity
 from legenda.explain.bottleneck import InformationBottleneck
+from legenda.explain.codebook_search import CodebookSearch
+from legenda.explain.token_importance import TokenImportance
 from legenda.models.opening import open_model
-from legenda.presets import M2IB, M2IB_SITES
+from legenda.presets import CORTEX, CORTEX_TEXT, M2IB, M2IB_SITES
 from legenda.zoo.scenes import draw, photograph
 
 
@@ -37,3 +39,22 @@ def test_m2ib_is_the_published_procedure_at_the_same_noise(tower):
     root.zero_grad()
     assert (found - slow).abs().max() <= 1e-3 * slow.abs().max()
     assert all(p.grad is None for p in root.parameters())
+
+
+def quirks_of(theirs, ours):
+    theirs, ours = asdict(theirs), asdict(ours)
+    return {name for name in theirs if theirs[name] != ours[name]}
+
+
+def test_the_quirks_of_cortex_are_fields_that_differ_from_our_defaults():
+    assert quirks_of(CORTEX.importance, TokenImportance()) == {"span", "reduce"}
+    search = CORTEX.search
+    assert quirks_of(search, CodebookSearch(search.positions)) == {
+        "steps", "lr", "cold", "restarts", "every",
+    }  # fmt: skip
+    assert search.warm == search.cold == 1.0, "the temperature never falls"
+    assert len(search.positions) == 16, "16 of 256 cells"
+    assert [CORTEX.schedule.rate(step) for step in (0, 19, 20, 40, 79)] == pytest.approx(
+        [1e-3, 1e-3, 1e-4, 1e-5, 1e-6]
+    )
+    assert [CORTEX_TEXT.schedule.stairs, CORTEX_TEXT.epochs, CORTEX_TEXT.batch] == [2, 10, 256]

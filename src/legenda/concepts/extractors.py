@@ -14,7 +14,7 @@ Hu, Shen, Sun. Squeeze-and-excitation networks. CVPR 2018. The gate of `ResNet`.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from legenda.errors import BadInput
 Grid = tuple[int, int]
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """The sizes of a network, and how to build it."""
 

