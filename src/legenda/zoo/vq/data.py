@@ -25,7 +25,8 @@ from legenda.zoo.scenes.world import KINDS
 from legenda.zoo.vq.close_up import SIDE, picture_of
 
 Part = Literal["training", "validation", "test"]
-CONCEPTS = (*CLASSES, *KINDS)
+PHOTOGRAPHS = CLASSES
+CONCEPTS = (*PHOTOGRAPHS, *KINDS)
 """Ten photographed classes, then twelve drawn kinds."""
 SEEDS: dict[Part, int] = {"validation": 4_000_000, "test": 5_000_000, "training": 1_000_000_000}
 """Where the close-ups of each part begin; no scene of `zoo:scenes` has these seeds but in training."""  # noqa: E501
