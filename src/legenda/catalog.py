@@ -13,6 +13,7 @@ from legenda.errors import BadInput, Missing, near
 CATALOG: dict[str, str] = {
     "zoo.scenes": "legenda.zoo.scenes.shipped:open_dual",
     "zoo.photos": "legenda.zoo.photos.shipped:open_dual",
+    "zoo.vq": "legenda.zoo.vq.shipped:open_vq",
     "reference.builtin": "legenda.zoo.reference:builtin",
     "explain.m2ib": "legenda.explain.bottleneck:InformationBottleneck",
     "explain.m2ib_published": "legenda.presets:M2IB",

@@ -9,7 +9,9 @@ from legenda.errors import BadInput, Missing, Refused, Unsupported, near
 ZOO = "zoo:vq"
 
 
-def vq_of(model: str, device: str) -> Any:
+def vq_of(
+    model: str, device: str, who: str = "edit", needs: str = "whose tokens can be rewritten"
+) -> Any:
     """A model with a codebook, with all that belongs to it on the device."""
     from dataclasses import replace
 
@@ -23,7 +25,7 @@ def vq_of(model: str, device: str) -> Any:
     vq = made_by(model) if is_factory(model) else open_model(model)
     if not isinstance(vq, VQ):
         raise Unsupported(
-            "edit", "a model with a codebook, whose tokens can be rewritten", model,
+            who, f"a model with a codebook, {needs}", model,
             "Try zoo:vq, or the folder of a VQModel.",
         )  # fmt: skip
     vq.root.to(device)

@@ -1,4 +1,4 @@
-"""How `zoo:vq` is trained: an autoencoder with a codebook, then a prior over its tokens.
+"""How `zoo:vq` is trained: an autoencoder with a codebook, then all that reads its tokens.
 
 The autoencoder writes a picture x as the entries nearest to its latents z, and paints it back:
 
@@ -7,7 +7,8 @@ The autoencoder writes a picture x as the entries nearest to its latents z, and 
 each averaged over what it sums; the gradient of the decoder passes the quantiser as if it were
 not there. Entries that no latent has chosen for a while are put where a latent of the batch is,
 until seven tenths of the steps. Half of each batch are photographs, turned around by chance;
-half are close-ups, never twice the same. The prior then learns which tokens go together.
+half are close-ups, never twice the same. The prior then learns which tokens go together, the
+concept models what they show; the judges learn from pixels alone (`judge_recipe.py`).
 
 References
 ----------
@@ -18,6 +19,7 @@ TASLP 2022. Dead entries are replaced by inputs of the batch.
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,12 +27,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 
+from legenda.concepts.bottleneck import Bottlenecked
+from legenda.concepts.extractors import SMALL, Extractor
+from legenda.concepts.storage import save_concepts
 from legenda.concepts.token_set import TokenSet
+from legenda.concepts.training import SCHEDULE, train_concepts
 from legenda.core.codebook import Codebook
 from legenda.errors import BadInput
 from legenda.models.prior import PriorNetwork, hidden
 from legenda.models.vq import VQ, laid
 from legenda.train.loop import Report, Schedule, fit
+from legenda.zoo.photos.fetch import home
 from legenda.zoo.vq.data import (
     CONCEPTS,
     Batches,
@@ -40,9 +47,18 @@ from legenda.zoo.vq.data import (
     mixed,
     photographs,
 )
+from legenda.zoo.vq.judge_recipe import train_head, train_small
 from legenda.zoo.vq.network import VQNetwork
 from legenda.zoo.vq.shipped import open_vq
 
+EXTRACTORS: dict[str, Extractor] = {
+    "cnn": SMALL["cnn"],
+    "bottleneck": Bottlenecked(SMALL["cnn"], beta=0.1),
+}
+"""The concept models that ship."""
+LEARN = replace(SCHEDULE, half=True, decay=0.6)
+EVERY = 250
+"""Steps between checkpoints."""
 REVIVE, UNTIL = 50, 0.7
 """Dead entries are replaced after so many steps, in this first share of them."""
 EACH: tuple[Part, ...] = ("training", "validation", "test")
@@ -56,15 +72,17 @@ def train(
     batch: int = 64,
     seed: int = 0,
     workers: int = 1,
-    prior_images: int = 256_000,
+    prior_images: int = 192_000,
+    epochs: int = 3,
     cache: Path | None = None,
     report: Report | None = None,
 ) -> None:
-    """Train the autoencoder on `images` pictures and the prior on `prior_images`; resumable.
+    """Train everything of `zoo:vq`, one after the other; resumable.
 
     Parameters
     ----------
-    images, prior_images: how many pictures are seen; more is better, and slower.
+    images, prior_images: how many pictures autoencoder and prior see; more is better, and slower.
+    epochs: passes of the concept models over their token grids.
     batch: pictures per step, half of each kind.
     seed: of the weights and the pictures.
     workers: processes that paint close-ups.
@@ -87,6 +105,15 @@ def train(
         sets = {part: token_set(shipped, part, out, cache, pool) for part in EACH}
     prior = train_prior(sets["training"], prior_images // batch, batch, seed, out, report)
     save_file({k: v.half() for k, v in prior.state_dict().items()}, out / "prior.safetensors")
+    for name, extractor in EXTRACTORS.items():
+        model = train_concepts(
+            extractor, shipped.codebook, sets["training"], sets["validation"], epochs=epochs,
+            batch=96, schedule=LEARN, seed=seed, folder=out / f"run-{name}", report=report,
+        )  # fmt: skip
+        save_concepts(model, extractor, out / f"concepts-{name}", half=True)
+    train_small(out, workers=workers, cache=cache, report=report)
+    if (home(cache) / "mobilenet_v2.pth").exists():
+        train_head(out, cache, report=report)
 
 
 def autoencode(
@@ -118,7 +145,7 @@ def autoencode(
     schedule = Schedule(
         steps, lr=2e-3, warmup=min(100, steps), decay=0.3, weight_decay=0.01, half=True
     )
-    fit(network.train(), loss, schedule, checkpoint, 250, report)
+    fit(network.train(), loss, schedule, checkpoint, EVERY, report)
     network.eval()
 
 
@@ -172,5 +199,5 @@ def train_prior(
         return value, {"nats per token": float(value.detach())}
 
     schedule = Schedule(steps, lr=1e-3, warmup=min(300, steps), decay=0.3, half=True)
-    fit(prior.train(), loss, schedule, out / "prior.checkpoint.safetensors", 250, report)
+    fit(prior.train(), loss, schedule, out / "prior.checkpoint.safetensors", EVERY, report)
     return prior.eval()

@@ -1,0 +1,105 @@
+"""A token's card: how often, how important, for what, beside what, and how it looks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from legenda.core.cooccurrence import Lift
+from legenda.core.explanation import Description
+from legenda.core.interval import Interval
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of `n` images, with its 95 % interval."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Mean importance of a token's cells, over `n` images, with its 95 % interval.
+
+    `control` is the mean over all cells of all images, whatever their token.
+    """
+
+    value: float
+    interval: Interval
+    n: int
+    control: float
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """What a token is to a class: cells at top positions, and the share of images with one.
+
+    `control` is that share among the images of all other classes; a token stands out where the
+    two intervals are apart.
+    """
+
+    concept: str
+    count: int
+    share: Share
+    control: Share
+
+    @property
+    def stands_out(self) -> bool:
+        return self.share.interval[0] > self.control.interval[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """A cell where a token matters much, and what is around it.
+
+    `cell` is its place in the `crop`, in rows and columns of the `around` cells that it shows.
+    """
+
+    image: str
+    label: str
+    row: int
+    column: int
+    importance: float
+    cell: tuple[int, int]
+    around: tuple[int, int]
+    crop: Picture | None
+
+
+@dataclass(frozen=True, eq=False)
+class TokenCard:
+    """What is known of one token.
+
+    Parameters
+    ----------
+    token: its number in the codebook.
+    cells, share: how many cells hold it, and which share of all.
+    images: the share of images that hold it.
+    top: how many of its cells are at top positions of their image.
+    importance: of its cells; None where it does not occur.
+    classes: those it is important for, the clearest first.
+    exemplars: where it matters most, each from another image.
+    together: tokens found in the same images more often than by chance, lift above 1 by its whole
+        interval; `by_chance` is the strongest where images are shuffled.
+    neighbours: the entries nearest to it, with their distance.
+    alone, company: how it decodes by itself, and on average among others; None where not drawn.
+    name: what it is called, once somebody has named it.
+    """
+
+    token: int
+    cells: int
+    share: float
+    images: Share
+    top: int
+    importance: Importance | None
+    classes: tuple[ClassShare, ...]
+    exemplars: tuple[Exemplar, ...]
+    together: tuple[Lift, ...]
+    by_chance: Lift | None
+    neighbours: tuple[tuple[int, float], ...]
+    alone: Picture | None = None
+    company: Picture | None = None
+    name: Description | None = None
