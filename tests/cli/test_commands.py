@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -264,7 +265,10 @@ def test_the_demo_is_one_page(here, capsys):
     assert main(["demo"]) == 0
     out, err = capsys.readouterr()
     assert "chelsea.jpg" in out and err.splitlines()[-1] == str(here / "legenda-demo.html")
-    assert Path("legenda-demo.html").stat().st_size < 1_500_000
+    assert "tokens of a boat: " in out and "toward house" in out
+    page = Path("legenda-demo.html").read_text("utf-8")
+    assert "Which codebook tokens make a boat" in page and "What judges say" in page
+    assert not re.search(r"(src|href)=\"https?:", page) and len(page) < 1_600_000
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from legenda.cli.output import progress, say, show, tell, writable, write
 PHOTO = "chelsea.jpg"
 PHOTO_SAYS = ("a photo of a cat", "a red car")
 SEED, SIDE, RANDOMS = 2_000_182, 384, 8
+TITLE = "Why a picture and a sentence agree, and which tokens make a concept"
 HONEST = (
     "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
     "sentence about the cat can match there, and the warning says so. “legenda zoo fetch "
@@ -24,7 +25,7 @@ def demo(
     model: str = "zoo:scenes",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Explain a shipped scene and a shipped photograph with sentences; writes one page.
+    """Explain a shipped scene and a shipped photograph, and the tokens of a concept; one page.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def demo(
         Results on stdout, one JSON line per pair.
     """
     from legenda.agreement import opened
+    from legenda.cli.demo_tokens import about_tokens
+    from legenda.show.edit import context
     from legenda.show.page import page
     from legenda.show.view import plain
 
@@ -47,7 +50,11 @@ def demo(
         found = explained(dual, scene, says, "a drawn scene", step)
         other = opened(photos) if photos else dual
         found += explained(other, photograph(), PHOTO_SAYS, f"{PHOTO}, CC0", step)
-    write(out, page(found, "Why a picture and a sentence agree", notes=[] if photos else [HONEST]))
+        step("tokens", 0, 1)
+        tokens = about_tokens()
+    more = {"concept": tokens["concept"], "edited": tokens["edited"], **context(tokens["edit"])}
+    notes = [] if photos else [HONEST]
+    write(out, page(found, TITLE, notes=notes, template="demo.html", style="edit.css", **more))
     for made in found:
         if json:
             tell(plain(made))
@@ -55,10 +62,27 @@ def demo(
             from legenda.show.terminal import card
 
             show(card(plain(made)))
+    told(tokens, json)
     if not photos:
         say(HONEST)
     say(f"{out.resolve()}")
     return 0
+
+
+def told(tokens: dict[str, Any], json: bool) -> None:
+    """The tokens and the edit, in the terminal or for a program."""
+    if json:
+        tell({"kind": "concept", **tokens["concept"]})
+        tell(tokens["edit"])
+        return
+    from legenda.cli.edit import card
+
+    rows = tokens["concept"]["rows"]
+    show(f"tokens of a {tokens['concept']['name']}: {', '.join(str(r['token']) for r in rows)}")
+    show(
+        f"the first: at top positions in {rows[0]['share']} of its images, {rows[0]['control']} of all others"
+    )  # noqa: E501
+    show(card(tokens["edit"]))
 
 
 def scene_of(seed: int, side: int) -> tuple[Any, tuple[str, ...]]:

@@ -124,17 +124,18 @@ def picture(said: Plain, name: str) -> Image.Image:
 
 def page(said: Plain) -> str:
     """A whole page about one edit."""
+    title, lead = f"An edit: {said['edit']}", say.lead(said)
+    return rendered("edit.html", style="edit.css", title=title, lead=lead, notes=[], **context(said))  # fmt: skip # noqa: E501
+
+
+def context(said: Plain) -> Plain:
+    """What `edit_article.html` needs."""
     width, height = said["size"]
-    return rendered(
-        "edit.html",
-        style="edit.css",
-        title=f"An edit: {said['edit']}",
-        lead=say.lead(said),
-        notes=[],
-        ratio=f"{width / height:.5f}",
-        grid=said["grid"],
-        outline=outline(said["positions"], said["grid"]),
-        tiles=[
+    return {
+        "ratio": f"{width / height:.5f}",
+        "grid": said["grid"],
+        "outline": outline(said["positions"], said["grid"]),
+        "tiles": [
             {
                 "picture": said["pictures"][name],
                 "alt": say.describe(said, name),
@@ -143,16 +144,16 @@ def page(said: Plain) -> str:
             }
             for name in PICTURES
         ],
-        effects=say.effects(said),
-        alone=say.alone(said),
-        rows=[row for one in said["judges"] for row in rows(one)],
-        verdicts=[say.verdict(said, one) for one in said["judges"]],
-        control=said["control"],
-        optimised=say.optimised(said),
-        trace=trace(said),
-        settings=said["settings"],
-        command=_lines(said["command"]) if said["command"] else "",
-    )
+        "effects": say.effects(said),
+        "alone": say.alone(said),
+        "rows": [row for one in said["judges"] for row in rows(one)],
+        "verdicts": [say.verdict(said, one) for one in said["judges"]],
+        "control": said["control"],
+        "optimised": say.optimised(said),
+        "trace": trace(said),
+        "settings": said["settings"],
+        "command": _lines(said["command"]) if said["command"] else "",
+    }
 
 
 def rows(one: Plain) -> list[dict[str, str]]:

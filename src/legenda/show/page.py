@@ -27,15 +27,20 @@ def page(
     refused: Sequence[str] = (),
     labels: Sequence[str] = (),
     notes: Sequence[str] = (),
+    template: str = "page.html",
+    style: str = "",
+    **more: Any,
 ) -> str:
     """A whole page; with `shared`, all maps have one scale and can be compared by colour.
 
-    `labels` stand for the sentences in the index; `notes` are said at the top.
+    `labels` stand for the sentences in the index; `notes` are said at the top; `more` is for a
+    `template` that says more than pairs.
     """
     pairs = [a if isinstance(a, Shown) else Shown(plain(a), a.picture) for a in agreements]
     scale = Scale.of(*(p.pair for p in pairs)) if shared and pairs else None
     return rendered(
-        "page.html",
+        template,
+        style=style,
         script=_file("page.js"),
         title=title,
         lead=_lead(pairs, refused, shared),
@@ -43,6 +48,7 @@ def page(
         labels=list(labels) or [p.pair["sentence"] for p in pairs],
         notes=notes,
         refused=refused,
+        **more,
     )
 
 
