@@ -57,8 +57,19 @@ def measure() -> Measurement:
     vq, rows = open_vq(), []
     for seed in range(1, 2 if quick() else 4):
         rows += world(vq, seed)
-    head = [row for row in rows if row.goal]
-    return Measurement("shortcut", head + [row for row in rows if not row.goal], [WORLDS])
+    return Measurement("shortcut", [pooled(rows), *rows], [WORLDS])
+
+
+def pooled(rows: list[Row]) -> Row:
+    """All flagged tokens of all tied worlds together."""
+    parts = [row for row in rows if row.name.endswith("carry the planted colour")]
+    flagged = sum(row.n or 0 for row in parts)
+    right = sum(round(row.value * (row.n or 0)) for row in parts)
+    share = right / flagged if flagged else 0.0
+    control = sum((row.control or 0.0) for row in parts) / len(parts)
+    goal = "≥90 % of the tokens it flags carry the planted colour"
+    name = f"{len(parts)} tied worlds: flagged that carry the planted colour"
+    return Row(name, share, "share", goal, share >= 0.9, flagged, wilson(right, flagged), control)
 
 
 def world(vq: VQ, seed: int) -> list[Row]:
@@ -109,9 +120,8 @@ def verdict(vq: VQ, found: Shortcuts, reference: Reference, name: str, seed: int
     carries = [carried(found, reference, on, row) for row in rows]
     right = sum(carries[row] for row in found.flagged.tolist())
     share = right / flagged if flagged else 0.0
-    goal = "≥90 % of the tokens it flags carry the planted colour"
     return [
-        Row(f"{at}: flagged that carry the planted colour", share, "share", goal, share >= 0.9, flagged, wilson(right, flagged), sum(carries) / len(carries)),
+        Row(f"{at}: flagged that carry the planted colour", share, "share", "", None, flagged, wilson(right, flagged), sum(carries) / len(carries)),
         Row(f"{at}: flagged", flagged, "tokens", "", None, len(found.tokens), None, found.control),
     ]  # fmt: skip # noqa: E501
 

@@ -256,7 +256,8 @@ def test_the_zoo_has_cards(here, capsys):
     assert capsys.readouterr().out.startswith("# zoo:photos")
     assert main(["zoo", "card", "photo"]) == 2
     assert capsys.readouterr().err == (
-        "legenda: there is no zoo model 'photo'. Did you mean 'photos'? Known: scenes, photos, vq.\n"
+        "legenda: there is no zoo model 'photo'. Did you mean 'photos'? "
+        "Known: scenes, photos, vq.\n"
     )
 
 

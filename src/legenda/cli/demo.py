@@ -79,9 +79,8 @@ def told(tokens: dict[str, Any], json: bool) -> None:
 
     rows = tokens["concept"]["rows"]
     show(f"tokens of a {tokens['concept']['name']}: {', '.join(str(r['token']) for r in rows)}")
-    show(
-        f"the first: at top positions in {rows[0]['share']} of its images, {rows[0]['control']} of all others"
-    )  # noqa: E501
+    seen, others = rows[0]["share"], rows[0]["control"]
+    show(f"the first: at top positions in {seen} of its images, {others} of all others")
     show(card(tokens["edit"]))
 
 

@@ -57,7 +57,7 @@ class Enlarged(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
 
-    def forward(self, x: Images) -> Float[Tensor, "b c"]:
+    def forward(self, x: Images) -> Float[Tensor, "b d"]:
         """Pixels from -1 to 1 as 1,280 features."""
         large = interpolate((x.clamp(-1, 1) + 1) / 2, (LARGE, LARGE), mode="bilinear")
         return self.network.features((large - self.mean) / self.std).mean((2, 3))
