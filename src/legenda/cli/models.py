@@ -56,12 +56,14 @@ def listed() -> dict[str, Any]:
     from legenda.cli.zoo import summary
     from legenda.models.encoder import ENCODERS
     from legenda.models.hub import DUAL
+    from legenda.models.vq_hub import TRANSFORMERS
 
     return {
         "zoo": {f"zoo:{name}": summary(name) for name in names("zoo")},
         "references": GRAMMAR,
         "dual encoders": list(DUAL),
         "vision encoders": list(ENCODERS),
+        "VQ autoencoders": ["diffusers VQModel", "taming VQGAN checkpoint", *TRANSFORMERS.values()],
         "methods": names("explain"),
         "scores": names("score"),
     }
@@ -88,8 +90,13 @@ def about(model: str, sites: bool, device: str, site: str | None = None) -> dict
         found["pictures"] = f"{w} × {h} pixels, {opened.preprocess.resize}"
     if getattr(opened, "words", None) is not None:
         found["sentences"] = f"at most {opened.words.length} tokens"
-    known = getattr(opened, "reference", None)
-    found["reference"] = known.source if known else "none of its own: surveyed when needed"
+    if hasattr(opened, "codebook"):
+        rows, columns = opened.grid
+        found["tokens"] = f"{rows} × {columns} of {len(opened.codebook)} entries"
+        found["prior"] = "yes" if opened.prior else "none"
+    else:
+        known = getattr(opened, "reference", None)
+        found["reference"] = known.source if known else "none of its own: surveyed when needed"
     if sites:
         found["all sites"] = every_site(opened)
     return found
