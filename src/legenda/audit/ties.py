@@ -29,9 +29,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from legenda.errors import BadInput
-from legenda.types import Tokens
 
-Training = tuple[Tokens, Sequence[str]]
+Training = tuple[Int[Tensor, "r n"], Sequence[str]]
 
 
 class Ties(NamedTuple):
