@@ -25,6 +25,7 @@ ROWS = {
         "vq-model": "benchmarks.truths.vq_model",
         "cortex-masking": "benchmarks.truths.cortex_masking",
         "shortcut": "benchmarks.truths.shortcut",
+        "fitted-vq": "benchmarks.truths.fitted_vq",
     },
 }
 

@@ -62,6 +62,12 @@ def test_the_planted_tie_is_found_and_tokens_of_the_object_are_not():
     assert (found.tie.owed[rows] < 0.5).all(), "objects owe little to the tie"
 
 
+def test_training_and_reference_images_need_not_be_alike_in_number():
+    tokens, labels, margins = world(push=2.0, count=400)
+    found = FEW(tokens, labels, margins, CLASSES, tied(count=300))
+    assert set(found.flagged_tokens) == set(SHORTCUTS)
+
+
 def test_a_margin_that_follows_the_light_is_no_shortcut():
     tokens, labels, margins = world(push=2.0, count=400)
     training = world(seed=5, count=400)[:2]  # here the tokens are as free as there

@@ -269,7 +269,8 @@ def test_models_without_a_codebook_are_refused(here, capsys):
     Path("vae/config.json").write_text('{"_class_name": "AutoencoderKL"}')
     assert edit("vae", "a.png", "--set", "3=1") == 2
     assert capsys.readouterr().err == (
-        "legenda: vae is a AutoencoderKL, which has no codebook. Give a VQModel.\n"
+        "legenda: vae is a AutoencoderKL, which has no codebook. Give a VQModel, or fit a codebook "
+        "to it with legenda.models.fitted.open_autoencoder.\n"
     )
     assert edit("zoo:scenes", "a.png", "--set", "3=1") == 2
     assert capsys.readouterr().err == (

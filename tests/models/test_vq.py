@@ -288,7 +288,8 @@ def test_what_has_no_codebook_is_refused(tmp_path):
     with pytest.raises(Refused) as caught:
         open_model(str(tmp_path / "vae"))
     assert re.sub(r".*/", "", str(caught.value)) == (
-        "vae is a AutoencoderKL, which has no codebook. Give a VQModel."
+        "vae is a AutoencoderKL, which has no codebook. Give a VQModel, or fit a codebook to it "
+        "with legenda.models.fitted.open_autoencoder."
     )
 
 

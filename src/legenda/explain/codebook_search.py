@@ -173,7 +173,8 @@ class Choice:
 
     def drawn(self, heat: float) -> tuple[Tensor, Tensor]:
         """Equation (1)."""
-        gumbel = torch.empty_like(self.p).exponential_(generator=self.lot).log_().neg_()
+        chance = torch.empty(self.p.shape, dtype=self.p.dtype)  # the lot draws on the CPU
+        gumbel = chance.exponential_(generator=self.lot).to(self.p).log_().neg_()
         soft = gumbel.add_(self.p).div_(heat).softmax(-1)
         return soft, soft.argmax(-1)
 

