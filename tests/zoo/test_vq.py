@@ -14,7 +14,7 @@ from legenda.errors import BadInput, Missing
 from legenda.explain.token_importance import TokenImportance
 from legenda.models.vq import laid
 from legenda.zoo.scenes import draw
-from legenda.zoo.vq import data, recipe
+from legenda.zoo.vq import data, judge_recipe, recipe
 from legenda.zoo.vq.close_up import close_up, picture_of
 from legenda.zoo.vq.data import CONCEPTS, Batches, Pictures, close_ups, mixed, photographs
 from legenda.zoo.vq.judges import mobilenet, small_cnn
@@ -217,3 +217,27 @@ def test_the_shortcut_is_planted():
         assert low <= sum(worn) / 300 <= high
     assert made.seen.any((1, 2)).all() and 100 < int(tied.labels.sum()) < 200
     assert mixed(close_ups("test", 2), close_ups("validation", 2)).images.shape[0] == 4
+
+
+@pytest.mark.slow
+def test_the_whole_recipe_makes_a_folder_that_opens(tmp_path, monkeypatch):
+    lot = np.random.default_rng(0)
+
+    def few(part, cache=None):
+        images = lot.integers(0, 255, (60, 32, 32, 3), dtype=np.uint8)
+        return Pictures(images, torch.arange(60) % 10)
+
+    for module in (recipe, judge_recipe):
+        monkeypatch.setattr(module, "photographs", few)
+    monkeypatch.setattr(recipe, "LEAST", 0)  # sixty close-ups do not hold five of every kind
+    how = {"images": 32, "prior_images": 32, "judge_images": 96, "epochs": 1, "batch": 16}
+    recipe.train(tmp_path, **how, cache=tmp_path / "nothing")
+    made = open_vq(folder=tmp_path)
+    assert made.prior is not None and len(made.codebook) == 512
+    x = few("test").pixels()
+    for name in recipe.EXTRACTORS:
+        assert concept_model(made, name, tmp_path).classify(made.tokens(x)).shape == (60, 22)
+    assert small_cnn(tmp_path)(x).shape == (60, 22)
+    before = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.tokens.safetensors")}
+    recipe.train(tmp_path, **how, cache=tmp_path / "nothing")
+    assert before == {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.tokens.safetensors")}

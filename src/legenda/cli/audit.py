@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from legenda.cli.output import progress, say, show, tell, writable, write
 from legenda.cli.settings import wholes
 from legenda.cli.tokens import TRAIN, extracted, refusal
-from legenda.errors import BadInput, Unsupported
+from legenda.errors import BadInput
 
 RECORD, PAGE, WORK = "audit.json", "index.html", "work"
 HEAD = b'{"schema": 1, "kind": "audit"'
@@ -153,15 +153,7 @@ def opened(model: str, device: str) -> Any:
     """A model with a codebook."""
     from legenda.cli.edit_models import vq_of
 
-    try:
-        return vq_of(model, device)
-    except Unsupported as error:
-        if not str(error).startswith("edit "):
-            raise
-        raise Unsupported(
-            "audit", "a model with a codebook, whose tokens can be counted", model,
-            "Try zoo:vq, or the folder of a VQModel.",
-        ) from None  # fmt: skip
+    return vq_of(model, device, "audit", "whose tokens can be counted")
 
 
 def made(

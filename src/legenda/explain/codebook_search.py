@@ -43,7 +43,7 @@ from legenda.types import Acts, Images, Scores, Tokens
 
 
 @runtime_checkable
-class Fills(Protocol):
+class TokenLikelihood(Protocol):
     """A model of which tokens go together."""
 
     def log_probabilities(self, tokens: Tokens, positions: Int[Tensor, " r"]) -> Float[Tensor, "b r k"]:  # fmt: skip # noqa: E501
@@ -117,7 +117,7 @@ class CodebookSearch:
     restarts: int = 2
     every: int = 25
     weight: float = 0.0
-    prior: Fills | None = field(default=None, repr=False, compare=False)
+    prior: TokenLikelihood | None = field(default=None, repr=False, compare=False)
     selector: Callable[[Tokens], Scores] | None = field(default=None, repr=False, compare=False)
     start: float = 1.0
     seed: int = 0

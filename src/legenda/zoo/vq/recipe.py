@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy, l1_loss, mse_loss
 from legenda.concepts.bottleneck import Bottlenecked
 from legenda.concepts.extractors import SMALL, Extractor
 from legenda.concepts.storage import save_concepts
-from legenda.concepts.token_set import TokenSet
+from legenda.concepts.token_set import LEAST, TokenSet
 from legenda.concepts.training import SCHEDULE, train_concepts
 from legenda.core.codebook import Codebook
 from legenda.errors import BadInput
@@ -74,6 +74,7 @@ def train(
     workers: int = 1,
     prior_images: int = 192_000,
     epochs: int = 3,
+    judge_images: int = 384_000,
     cache: Path | None = None,
     report: Report | None = None,
 ) -> None:
@@ -81,7 +82,8 @@ def train(
 
     Parameters
     ----------
-    images, prior_images: how many pictures autoencoder and prior see; more is better, and slower.
+    images, prior_images, judge_images: how many pictures autoencoder, prior and small judge see;
+        more is better, and slower.
     epochs: passes of the concept models over their token grids.
     batch: pictures per step, half of each kind.
     seed: of the weights and the pictures.
@@ -111,7 +113,7 @@ def train(
             batch=96, schedule=LEARN, seed=seed, folder=out / f"run-{name}", report=report,
         )  # fmt: skip
         save_concepts(model, extractor, out / f"concepts-{name}", half=True)
-    train_small(out, workers=workers, cache=cache, report=report)
+    train_small(out, judge_images, workers=workers, cache=cache, report=report)
     if (home(cache) / "mobilenet_v2.pth").exists():
         train_head(out, cache, report=report)
 
@@ -171,7 +173,7 @@ def token_set(
         whole = mixed(photos, close_ups(part, len(photos), start, pool))
         rows = torch.arange(len(whole)).split(256)
         tokens = torch.cat([vq.tokens(whole.pixels(r)) for r in rows])
-        made = TokenSet.of(tokens, whole.labels, CONCEPTS, vq.grid, len(vq.codebook))
+        made = TokenSet.of(tokens, whole.labels, CONCEPTS, vq.grid, len(vq.codebook), LEAST)
         made.save(path)
     return TokenSet.load(path)
 
