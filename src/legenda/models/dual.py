@@ -32,6 +32,7 @@ class Dual:
     about: what `legenda models` says of it.
     reference: what its acts and cosines look like, where that ships with it.
     beta: the price of a nat for each tower, where one was chosen for this model.
+    gamma: least cosine of two patches that share what they say (see `Dense`).
     """
 
     image: Model[Any]
@@ -43,6 +44,7 @@ class Dual:
     about: dict[str, str] = field(default_factory=dict, repr=False)
     reference: Reference | None = field(default=None, repr=False)
     beta: dict[str, float] = field(default_factory=dict, repr=False)
+    gamma: float = 0.2
 
     @property
     def device(self) -> torch.device:
