@@ -15,6 +15,10 @@ ROWS = {
         "codebook-search": "benchmarks.speed.codebook_search",
         "masking": "benchmarks.speed.masking",
         "cliffs-delta": "benchmarks.speed.cliffs_delta",
+        "sae": "benchmarks.speed.sae",
+        "survey": "benchmarks.speed.survey",
+        "pair-counts": "benchmarks.speed.pair_counts",
+        "naming": "benchmarks.speed.naming",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",
@@ -26,6 +30,9 @@ ROWS = {
         "cortex-masking": "benchmarks.truths.cortex_masking",
         "shortcut": "benchmarks.truths.shortcut",
         "fitted-vq": "benchmarks.truths.fitted_vq",
+        "concepts-scenes": "benchmarks.truths.concepts_scenes",
+        "hierarchy": "benchmarks.truths.hierarchy",
+        "kill": "benchmarks.truths.kill",
     },
 }
 

@@ -1,6 +1,7 @@
 """Presets against the published procedure, written out in `benchmarks/twin.py`."""
 
 from dataclasses import asdict
+from itertools import accumulate
 
 import pytest
 from PIL import Image
@@ -8,11 +9,12 @@ from PIL import Image
 from benchmarks.twin import published
 from legenda.agreement import units
 from legenda.core.target import Similarity
+from legenda.dictionaries.matryoshka import MatryoshkaBatchTopK
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.explain.codebook_search import CodebookSearch
 from legenda.explain.token_importance import TokenImportance
 from legenda.models.opening import open_model
-from legenda.presets import CORTEX, CORTEX_TEXT, M2IB, M2IB_SITES
+from legenda.presets import CFM, CORTEX, CORTEX_TEXT, M2IB, M2IB_SITES
 from legenda.zoo.scenes import draw, photograph
 
 
@@ -58,3 +60,19 @@ def test_the_quirks_of_cortex_are_fields_that_differ_from_our_defaults():
         [1e-3, 1e-3, 1e-4, 1e-5, 1e-6]
     )
     assert [CORTEX_TEXT.schedule.stairs, CORTEX_TEXT.epochs, CORTEX_TEXT.batch] == [2, 10, 256]
+
+
+def test_the_quirks_of_cfm_are_fields_that_differ_from_our_defaults():
+    ours = MatryoshkaBatchTopK(8192, 12, CFM.learner.groups)
+    assert quirks_of(CFM.learner, ours) == {"published_double"}
+    prefixes = list(accumulate(CFM.learner.groups))
+    assert prefixes == [65, 310, 801, 1784, 3750, 8192]
+    assert CFM.learner.shares == pytest.approx((1 / 36,) * 6)
+    assert (CFM.batch, CFM.epochs, CFM.seed) == (16384, 3, 42)
+    revive = CFM.learner.revive
+    assert revive is not None
+    assert (revive.weight, revive.after, revive.most) == (1 / 32, 10_000_000, 256)
+    plan = CFM.plan(10 * 16384)
+    assert plan.steps == 30
+    assert {plan.rate(step) for step in range(30)} == {1e-4}, "no warm-up and no decay"
+    assert (plan.weight_decay, plan.clip, plan.betas) == (0.0, 1.0, (0.9, 0.999))

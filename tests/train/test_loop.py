@@ -1,11 +1,13 @@
 """The training loop: a run that was killed and resumed ends with the same bits."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from legenda.errors import Missing, Refused
-from legenda.train.loop import Schedule, Staircase, fit
+from legenda.train.loop import Pupil, Schedule, Staircase, fit
 
 
 def network():
@@ -180,3 +182,51 @@ def test_gradients_that_flow_nowhere_are_allowed():
     before = net["idle"].weight.clone()
     fit(net, lambda step: (net["used"](torch.ones(1, 1)).sum(), {}), Schedule(steps=2))
     assert torch.equal(net["idle"].weight, before)
+
+
+@pytest.mark.parametrize("plan", [SCHEDULE, STAIRCASE], ids=["schedule", "staircase"])
+def test_betas_reach_adam_and_fused_steps_are_the_same_to_rounding(plan):
+    once, again, other = network(), network(), network()
+    fit(once, loss_of(once), plan)
+    fit(again, loss_of(again), replace(plan, fused=True))
+    for p, q in zip(once.parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+    optimizer = replace(plan, betas=(0.5, 0.6), fused=True).optimizer(once.parameters())
+    assert optimizer.defaults["betas"] == (0.5, 0.6) and optimizer.defaults["fused"]
+    fit(other, loss_of(other), replace(plan, betas=(0.5, 0.6)))
+    assert not torch.equal(next(once.parameters()), next(other.parameters()))
+
+
+@pytest.mark.parametrize("clip", [1e-3, 0.05, float("inf")])
+def test_a_clip_is_that_of_torch(clip):
+    ours, theirs = network(), network()
+    plan = Staircase(8, lr=1e-2, weight_decay=0.0, stairs=1, clip=clip)
+    norms = []
+    fit(ours, loss_of(ours), plan, report=lambda _, figures: norms.append(figures["norm"]))
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-2)
+    for step in range(8):
+        optimizer.zero_grad()
+        loss_of(theirs)(step)[0].backward()
+        norm = nn.utils.clip_grad_norm_(theirs.parameters(), clip)
+        assert float(norm) == norms[step]
+        optimizer.step()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_a_pupil_may_have_its_gradient_shaped_and_remembers_what_it_is_about(tmp_path):
+    net, path = network(), tmp_path / "checkpoint.safetensors"
+    pupil, before = Pupil(net, SCHEDULE, {"seed": "0"}), net[0].weight.clone()
+    pupil.descend(loss_of(net)(0)[0], lambda grads: grads["0.weight"].zero_())
+    pupil.rest()
+    decayed = before * (1 - SCHEDULE.rate(0) * SCHEDULE.weight_decay)
+    torch.testing.assert_close(net[0].weight, decayed)
+    pupil.save(path)
+    again = Pupil(network(), SCHEDULE, {"seed": "0"})
+    again.load(path)
+    assert again.step == 1
+    with pytest.raises(Refused) as caught:
+        Pupil(network(), SCHEDULE, {"seed": "1"}).load(path)
+    assert str(caught.value) == (
+        f"{path} was begun with another seed: 0, now it is 1. Choose another folder, or remove it."
+    )

@@ -36,6 +36,8 @@ class Schedule:
     weight_decay: pull of matrices towards zero; vectors are never decayed.
     clip: largest norm of the gradient.
     half: whether the forward pass runs in bfloat16.
+    betas: memory of Adam's two moments; larger remembers longer.
+    fused: whether Adam steps in one pass over the weights: much faster, in other last bits.
     """
 
     steps: int
@@ -45,6 +47,8 @@ class Schedule:
     weight_decay: float = 0.05
     clip: float = 1.0
     half: bool = False
+    betas: tuple[float, float] = (0.9, 0.98)
+    fused: bool = False
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -60,8 +64,9 @@ class Schedule:
             {"params": [p for p in held if p.ndim <= 1], "weight_decay": 0.0},
         ]
         return torch.optim.AdamW(
-            groups, lr=self.lr, betas=(0.9, 0.98), weight_decay=self.weight_decay
-        )
+            groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay,
+            fused=self.fused or None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Staircase:
     factor: rate of a stair over that of the stair before; smaller falls deeper.
     clip: largest norm of the gradient; infinity never clips.
     half: whether the forward pass runs in bfloat16.
+    betas: memory of Adam's two moments; larger remembers longer.
+    fused: whether Adam steps in one pass over the weights: much faster, in other last bits.
     """
 
     steps: int
@@ -86,6 +93,8 @@ class Staircase:
     factor: float = 0.1
     clip: float = inf
     half: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
+    fused: bool = False
 
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
@@ -96,10 +105,90 @@ class Staircase:
 
     def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Adam, which decays all alike."""
-        return torch.optim.Adam(list(parameters), lr=self.lr, weight_decay=self.weight_decay)
+        return torch.optim.Adam(
+            list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay,
+            fused=self.fused or None,
+        )  # fmt: skip
 
 
 Plan = Schedule | Staircase
+Shape = Callable[[dict[str, Tensor]], None]
+
+
+class Pupil:
+    """A module in training: its optimiser, and the number of the next step.
+
+    `about` is kept in each checkpoint; one that says otherwise is refused.
+    """
+
+    def __init__(self, module: nn.Module, plan: Plan, about: Mapping[str, str] | None = None):
+        self.names, self.buffers = dict(module.named_parameters()), dict(module.named_buffers())
+        self.plan, self.about, self.step = plan, dict(about or {}), 0
+        self.optimizer = plan.optimizer(self.names.values())
+
+    def descend(self, value: Tensor, shape: Shape | None = None) -> float:
+        """One step down, and the norm of the gradient; `shape` may change gradients in place."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.rate(self.step)
+        found = torch.autograd.grad(value, list(self.names.values()), allow_unused=True)
+        grads = {n: g for n, g in zip(self.names, found, strict=True) if g is not None}
+        if shape:
+            shape(grads)
+        norm = nn.utils.get_total_norm(grads.values())
+        for name, parameter in self.names.items():
+            parameter.grad = grads.get(name)
+        if not 1.000001 * float(norm) + 1e-6 < self.plan.clip:  # below, it would multiply by 1
+            nn.utils.clip_grads_with_norm_(self.names.values(), self.plan.clip, norm)
+        self.optimizer.step()
+        self.step += 1
+        return float(norm)
+
+    def rest(self) -> None:
+        """Leave no gradient."""
+        self.optimizer.zero_grad()
+
+    def save(self, path: Path) -> None:
+        """Weights, buffers, moments and the step, whole or not at all."""
+        tensors = {f"weight/{name}": p.detach() for name, p in self.names.items()}
+        tensors |= {f"buffer/{name}": b for name, b in self.buffers.items()}
+        for name, parameter in self.names.items():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"{moment}/{name}"] = torch.as_tensor(value)
+        about = {"step": str(self.step), "schedule": repr(self.plan), **self.about}
+        keep(path, tensors, about)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
+        if not path.exists():
+            return
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            self._checked(path, set(file.keys()), about)
+            for name, buffer in self.buffers.items():
+                if f"buffer/{name}" in file.keys():
+                    buffer.copy_(file.get_tensor(f"buffer/{name}"))
+            for name, parameter in self.names.items():
+                parameter.data.copy_(file.get_tensor(f"weight/{name}"))
+                own = (f"weight/{name}", f"buffer/{name}")
+                moments = [k for k in file.keys() if k.endswith("/" + name) and k not in own]
+                if moments:
+                    self.optimizer.state[parameter] = {
+                        k.removesuffix("/" + name): file.get_tensor(k) for k in moments
+                    }
+        self.step = min(int(about["step"]), self.plan.steps)
+
+    def _checked(self, path: Path, keys: set[str], about: dict[str, str]) -> None:
+        if {k for k in keys if k.startswith("weight/")} != {f"weight/{n}" for n in self.names}:
+            raise Refused(
+                f"{path} is a checkpoint of another model: its weights do not match. "
+                "Choose another folder, or remove it."
+            )
+        for name, value in self.about.items():
+            if about.get(name, value) != value:
+                raise Refused(
+                    f"{path} was begun with another {name}: {about[name]}, now it is {value}. "
+                    "Choose another folder, or remove it."
+                )
 
 
 def fit(
@@ -114,37 +203,19 @@ def fit(
 
     `report(step, figures)` is called after each step, so that callers draw the progress.
     """
-    names, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-    optimizer = schedule.optimizer(names.values())
-    start = _load(checkpoint, names, buffers, optimizer, schedule) if checkpoint else 0
+    pupil = Pupil(module, schedule)
+    if checkpoint:
+        pupil.load(checkpoint)
     half = torch.autocast("cpu", torch.bfloat16) if schedule.half else nullcontext()
-    for step in range(start, schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(step)
+    for step in range(pupil.step, schedule.steps):
         with half:
             value, figures = loss(step)
-        grads = torch.autograd.grad(value, list(names.values()), allow_unused=True)
-        for parameter, grad in zip(names.values(), grads, strict=True):
-            parameter.grad = grad
-        norm = nn.utils.clip_grad_norm_(list(names.values()), schedule.clip)
-        optimizer.step()
+        norm = pupil.descend(value)
         if report:
-            report(step, {"loss": float(value.detach()), "norm": float(norm), **figures})
-        if checkpoint and ((step + 1) % every == 0 or step + 1 == schedule.steps):
-            _save(checkpoint, names, buffers, optimizer, step + 1, schedule)
-    optimizer.zero_grad()
-
-
-def _save(
-    path: Path, names: dict[str, nn.Parameter], buffers: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer, step: int, schedule: Plan,
-) -> None:  # fmt: skip
-    tensors = {f"weight/{name}": p.detach() for name, p in names.items()}
-    tensors |= {f"buffer/{name}": b for name, b in buffers.items()}
-    for name, parameter in names.items():
-        for moment, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{moment}/{name}"] = torch.as_tensor(value)
-    keep(path, tensors, {"step": str(step), "schedule": repr(schedule)})
+            report(step, {"loss": float(value.detach()), "norm": norm, **figures})
+        if checkpoint and (pupil.step % every == 0 or pupil.step == schedule.steps):
+            pupil.save(checkpoint)
+    pupil.rest()
 
 
 def keep(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
@@ -160,31 +231,3 @@ def keep(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> No
         raise Missing(
             f"{path} could not be written: {problem}. Make room there, or choose another folder."
         ) from problem
-
-
-def _load(
-    path: Path, names: dict[str, nn.Parameter], buffers: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer, schedule: Plan,
-) -> int:  # fmt: skip
-    """Read a checkpoint back; 0 where there is none."""
-    if not path.exists():
-        return 0
-    with safe_open(path, "pt") as file:
-        about = file.metadata() or {}
-        if {k for k in file.keys() if k.startswith("weight/")} != {f"weight/{n}" for n in names}:
-            raise Refused(
-                f"{path} is a checkpoint of another model: its weights do not match. "
-                "Choose another folder, or remove it."
-            )
-        for name, buffer in buffers.items():
-            if f"buffer/{name}" in file.keys():
-                buffer.copy_(file.get_tensor(f"buffer/{name}"))
-        for name, parameter in names.items():
-            parameter.data.copy_(file.get_tensor(f"weight/{name}"))
-            own = (f"weight/{name}", f"buffer/{name}")
-            moments = [k for k in file.keys() if k.endswith("/" + name) and k not in own]
-            if moments:
-                optimizer.state[parameter] = {
-                    k.removesuffix("/" + name): file.get_tensor(k) for k in moments
-                }
-    return min(int(about["step"]), schedule.steps)

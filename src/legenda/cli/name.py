@@ -1,0 +1,163 @@
+"""`legenda name ATLAS`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from legenda.cli.concept_options import checked_folder, number
+from legenda.cli.output import progress, say, show, tell
+from legenda.cli.settings import wholes
+from legenda.errors import BadInput
+
+SHOWN = 30
+
+
+def name(
+    atlas: Path,
+    /,
+    *,
+    words: str = "everyday",
+    method: str = "centred",
+    level: str | None = None,
+    apart: Annotated[bool, Parameter(negative="")] = False,
+    images: str | None = None,
+    correct: Annotated[list[str] | None, Parameter(negative="")] = None,
+    note: str = "",
+    seed: str | None = None,
+    device: str = "cpu",
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Give every unit a name from a vocabulary, or say that no word stands out.
+
+    Each name is checked on pictures that were held out: how well does the word tell the patches at
+    which the unit is on? A person's word (--correct 12=wheel) holds whatever is computed later.
+
+    Parameters
+    ----------
+    atlas
+        The folder of the concepts.
+    words
+        everyday (20,000 nouns and adjectives), emoji, clipart, a file with a word on each line, or
+        several with + between.
+    method
+        vanilla, family, centred or contrastive.
+    level
+        Share of units without meaning that would be left without a name; higher names fewer.
+    apart
+        Keep a child from taking the word of its ancestor.
+    images
+        The pictures, where they have moved.
+    correct
+        UNIT=WORD, a person's name for a unit; UNIT= takes it back.
+    note
+        Why, for the person who reads the correction.
+    seed
+        Of what is shuffled.
+    device
+        Such as cpu or cuda:0.
+    json
+        Results on stdout, as JSON lines.
+    """
+    from dataclasses import replace
+
+    from legenda.corpus.pictures import from_source
+    from legenda.models.seeing import open_seeing
+    from legenda.tasks.name_concepts import NameSettings, name_concepts, vocabulary_of
+
+    folder = checked_folder(atlas)
+    if correct:
+        return corrected(folder, correct, note, json)
+    share, origin = number(level, "level", 0), folder.origin
+    how = NameSettings(method, 0.95 if share is None else share, apart, wholes(seed=seed)["seed"] or 0)  # fmt: skip # noqa: E501
+    folder.survey()  # refused before a word is embedded
+    vocabulary = vocabulary_of(words)
+    _, held = replace(origin, images=images or origin.images).pictures(from_source(images or origin.images))  # fmt: skip # noqa: E501
+    with progress("opening") as step:
+        found = name_concepts(
+            folder, open_seeing(origin.model, device), vocabulary, how, held, step
+        )
+    told(found, json)
+    say(f"{atlas}")
+    return 0
+
+
+def corrected(folder: Any, given: list[str], note: str, json: bool) -> int:
+    """Keep a person's words, and say what the units are called now."""
+    from legenda.describe.corrections import (
+        correct,
+        correction,
+        read_corrections,
+        write_corrections,
+    )
+
+    dictionary, _ = folder.dictionary()
+    place, size = folder.path / "corrections.json", len(dictionary.atoms)
+    asked: list[tuple[int, str]] = []
+    for one in given:
+        left, equals, word = one.partition("=")
+        if not equals or not left.strip().isdecimal() or int(left) >= size:
+            raise BadInput(f"--correct needs UNIT=WORD, with a unit below {size}; it got {one!r}.")
+        asked.append((int(left), word.strip()))
+    folder.names()
+    for unit, word in asked:
+        if word:
+            correct(place, correction(unit, word, dictionary.atoms, note))
+        else:
+            kept = [c for c in read_corrections(place) if c.unit != unit]
+            write_corrections(place, kept)
+    told(folder.corrected(), json, {unit for unit, _ in asked})
+    return 0
+
+
+def told(found: Any, json: bool, only: set[int] | None = None) -> None:
+    """Names: all for programs, the best checked ones for people."""
+    from dataclasses import asdict
+
+    from legenda.describe.name_file import finite
+
+    names = [n for n in found.names if only is None or n.unit in only]
+    if json:
+        for one in names:
+            tell(finite(asdict(one)))
+        return
+    if only is None:
+        show(summed(found.names))
+    for old, new in found.moved:
+        say(f"a correction of unit {old} now holds for unit {new}, whose atom is nearest")
+    for one in found.orphans:
+        say(f"the correction {one.unit}={one.word} holds for no unit of this dictionary; it is kept aside")  # fmt: skip # noqa: E501
+    show(table([n for n in names if n.word][:SHOWN]))
+
+
+def summed(names: Any) -> str:
+    """How many have a name, and how the names do."""
+    from legenda.describe.name_check import summary
+
+    called = [n for n in names if n.word]
+    said = f"{len(called)} of {len(names)} units have a name"
+    if any(n.check and n.check.auroc == n.check.auroc for n in names):
+        found = summary(names)
+        (value, (low, high)), random = found.names, found.random[0]
+        said += (
+            f"; on held-out pictures a name tells its patches with an AUROC of {value:.3f} "
+            f"[{low:.3f}, {high:.3f}] (random word {random:.3f}, n {found.n})"
+        )
+    return said
+
+
+def table(names: list[Any]) -> Any:
+    """Units, words and how far to trust them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False)
+    for title in ("unit", "name", "score", "also", "AUROC, held out"):
+        made.add_column(title, overflow="fold")
+    for one in names:
+        check = one.check
+        area = f"{check.auroc:.2f} [{check.interval[0]:.2f}, {check.interval[1]:.2f}]" if check and check.auroc == check.auroc else ""  # fmt: skip # noqa: E501
+        also = ", ".join(word for word, _ in one.candidates if word != one.word)
+        by = " (a person)" if one.by == "a person" else ""
+        made.add_row(str(one.unit), Text(f"{one.word}{by}"), f"{one.score:.2f}", Text(also), area)
+    return made

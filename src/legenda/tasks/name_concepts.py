@@ -1,0 +1,167 @@
+"""Name the units of a concept folder, and check each name on pictures that were held out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from legenda.core.codes import Codes
+from legenda.corpus.pictures import Pictures
+from legenda.corpus.stream import acts_of, grouped, groups_of
+from legenda.describe.centred_naming import CentredNaming
+from legenda.describe.contrastive_naming import ContrastiveNaming
+from legenda.describe.corrections import Corrected, corrected, read_corrections, write_corrections
+from legenda.describe.family_naming import FamilyNaming, ancestors
+from legenda.describe.name_check import HeldOut, checked
+from legenda.describe.name_file import names_to_json
+from legenda.describe.naming import Abstention, named
+from legenda.describe.unit_vectors import Naming, UnitEvidence, VanillaNaming
+from legenda.describe.vocabulary import Vocabulary, clipart_words, emoji_words, everyday, read_words
+from legenda.describe.word_embeddings import embedded
+from legenda.errors import BadInput, Missing, Unsupported, near
+from legenda.tasks.concept_folder import ConceptFolder
+
+Method = Literal["vanilla", "family", "centred", "contrastive"]
+METHODS: Mapping[str, Callable[[], Naming]] = {
+    "vanilla": VanillaNaming,
+    "family": FamilyNaming,
+    "centred": CentredNaming,
+    "contrastive": ContrastiveNaming,
+}
+Report = Callable[[str, int, int], None]
+CHECKED = 256
+"""Held-out pictures that names are checked on, at most."""
+
+
+@dataclass(frozen=True)
+class NameSettings:
+    """How units are named.
+
+    Parameters
+    ----------
+    method: vanilla, family (as published), centred (hubs corrected) or contrastive.
+    level: share of units without meaning that would be left without a name; higher names fewer.
+    apart: whether a child is kept from the word of an ancestor.
+    seed: of what is shuffled.
+    """
+
+    method: str = "centred"
+    level: float = 0.95
+    apart: bool = False
+    seed: int = 0
+    made: Naming = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a method that there is not."""
+        if self.method not in METHODS:
+            raise BadInput(
+                f"names are given by {', '.join(METHODS)}; it got {self.method!r}."
+                f"{near(self.method, METHODS)}"
+            )
+        object.__setattr__(self, "made", METHODS[self.method]())
+
+
+def vocabulary_of(said: str, cache: Path | None = None) -> Vocabulary:
+    """The words that a person means: `everyday`, `emoji`, `clipart`, a file, or several with +."""
+    parts = [_words(one.strip(), cache) for one in said.split("+")]
+    return parts[0].with_words(*parts[1:]) if len(parts) > 1 else parts[0]
+
+
+def _words(name: str, cache: Path | None) -> Vocabulary:
+    from legenda.zoo.photos.fetch import home
+
+    pairs = home(cache) / "pairs"
+    if name == "everyday":
+        return everyday()
+    if name in ("emoji", "clipart"):
+        place = pairs / ("emoji-names" if name == "emoji" else "openclipart-names")
+        if not place.is_dir():
+            raise Missing(
+                f"the words of {name} are those of zoo:photos, which are not in the cache. Run "
+                "`make data`, or use --words everyday."
+            )
+        return (
+            emoji_words(next(place.rglob("data.json"))) if name == "emoji" else clipart_words(place)
+        )
+    return read_words(name)
+
+
+def name_concepts(
+    folder: ConceptFolder,
+    model: Any,
+    vocabulary: Vocabulary,
+    how: NameSettings,
+    held: Pictures | None = None,
+    report: Report = lambda what, done, total: None,
+) -> Corrected:
+    """Names for all units, checked, corrected by a person's, and written into the folder."""
+    if not hasattr(model, "embed_text"):
+        raise Unsupported(
+            "naming", "a model whose patches meet sentences", model.ref,
+            "Fit concepts to the patches of a dual encoder, such as zoo:photos@patches.",
+        )  # fmt: skip
+    dictionary, _ = folder.dictionary()
+    survey = folder.survey()
+    words = embedded(
+        vocabulary, model.embed_text, cache=folder.path / "words", encoder=str(model.ref),
+        report=lambda done, total: report("words", done, total),
+    )  # fmt: skip
+    evidence = UnitEvidence(dictionary.atoms, bias_of(dictionary), survey)
+    parents = ancestors(survey) if how.apart else None
+    report("naming", 0, 1)
+    found = named(evidence, vocabulary, words, how.made, Abstention(how.level, seed=how.seed), parents)  # fmt: skip # noqa: E501
+    if held is not None and len(held):
+        found = checked(
+            found, held_out(dictionary, model, held, report), vocabulary, words, how.seed
+        )
+    about = {
+        "model": str(model.ref), "vocabulary": vocabulary.source, "words": len(vocabulary),
+        "settings": repr(how), "method": repr(how.made),
+    }  # fmt: skip
+    folder.write("names.json", names_to_json(found, about))
+    return hold(folder, found, dictionary)
+
+
+def hold(folder: ConceptFolder, found: Any, dictionary: Any) -> Corrected:
+    """A person's corrections over computed names, each tied to the atom it now holds for."""
+    place = folder.path / "corrections.json"
+    fixed = corrected(found, read_corrections(place), dictionary.atoms)
+    if fixed.held or fixed.orphans:
+        write_corrections(place, (*fixed.held, *fixed.orphans))
+    return fixed
+
+
+@torch.no_grad()
+def held_out(dictionary: Any, model: Any, pictures: Pictures, report: Report) -> HeldOut:
+    """Codes and patches of held-out pictures; those that cannot be read are left out."""
+    acts, numbers = [], []
+    parts = grouped(range(min(len(pictures), CHECKED)))
+    for done, group in enumerate(groups_of(model, pictures, parts, False)):
+        acts += acts_of(model, group)
+        numbers += group.numbers
+        report("checking", done + 1, len(parts))
+    patches = torch.stack(acts)
+    found = [dictionary.encode(part) for part in patches.split(32)]
+    widest = max(codes.index.shape[2] for codes in found)
+    return HeldOut(
+        Codes(
+            torch.cat([wide(c.index, widest) for c in found]),
+            torch.cat([wide(c.weight, widest) for c in found]),
+            found[0].size,
+        ),
+        patches,
+        torch.tensor(numbers),
+    )
+
+
+def wide(values: torch.Tensor, slots: int) -> torch.Tensor:
+    """As many slots as asked for, the new ones 0."""
+    return torch.nn.functional.pad(values, (0, slots - values.shape[-1]))
+
+
+def bias_of(dictionary: Any) -> torch.Tensor:
+    """What a dictionary adds to every decoding."""
+    zero = torch.zeros(1, 1, 1)
+    return dictionary.decode(Codes(zero.long(), zero, len(dictionary.atoms)))[0, 0]
