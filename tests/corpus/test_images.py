@@ -2,13 +2,16 @@
 
 import os
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from legenda.corpus.images import ImageFolder, as_rgb, list_images, open_image
+from legenda.corpus.images import ImageFolder, as_rgb, list_images, open_bytes, open_image
 from legenda.errors import BadInput, Missing
 
 NO_IMAGE = (
@@ -248,6 +251,89 @@ def test_a_tiny_file_that_claims_a_huge_size_is_refused_unread(tmp_path, side, m
         "Make it smaller first (in Python, `limit=` can be raised)."
     )
     assert refusal(path) == want
+
+
+def test_filters_that_others_put_in_front_do_not_let_pillow_speak(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(10_000, 10_000))
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert refusal(path).startswith(f"{path} has 100 megapixels")
+    with pytest.raises(Image.DecompressionBombWarning):  # the caller's own use of Pillow
+        Image.open(path)
+
+
+def test_threads_that_read_at_once_leave_the_filters_of_the_process_alone(tmp_path, monkeypatch):
+    path = saved(picture(), tmp_path / "a.png")
+    open_image(path)
+    before = list(warnings.filters)
+    inside, go = [Event(), Event()], [Event(), Event()]
+
+    def held(image, name=""):
+        i = int(inside[0].is_set())
+        inside[i].set()
+        assert go[i].wait(10)
+        return as_rgb(image, name)
+
+    monkeypatch.setattr("legenda.corpus.images.as_rgb", held)
+    with ThreadPoolExecutor(2) as pool:
+        reading = []
+        for there in inside:  # the second comes in before the first is out, and leaves last
+            reading.append(pool.submit(open_image, path))
+            assert there.wait(10)
+        with pytest.raises(UserWarning):  # whoever reads nothing hears what there is to hear
+            warnings.warn_explicit("loud", UserWarning, "a.py", 1, module="PIL.Image")
+        for let, read in zip(go, reading, strict=True):
+            let.set()
+            assert np.array_equal(read.result(10), picture())
+    assert warnings.filters == before
+
+
+SAVED = {
+    "rgb.png": picture(64, 64),
+    "rgb.bmp": picture(64, 64),
+    "grey.bmp": picture(64, 64).convert("L"),  # of a file, Pillow maps the pixels of these two
+    "grey.tiff": picture(64, 64).convert("L"),
+    "rgb.jpg": picture(64, 64),
+    "rgb.gif": picture(64, 64),
+    "rgb.webp": picture(64, 64),
+    "rgb.jp2": picture(64, 64),
+    "wide.pgm": Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)),
+    "nan.tiff": Image.fromarray(np.full((2, 2), np.nan, np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_bytes_give_the_same_pixels_or_the_same_words_as_their_file(tmp_path, name):
+    def outcome(read, *given):
+        try:
+            return read(*given).tobytes()
+        except BadInput as error:
+            return str(error)
+
+    path = saved(SAVED[name], tmp_path / name)
+    whole = path.read_bytes()
+    for data in (whole, whole[: len(whole) // 2], whole[:20], b"", b"once upon a time"):
+        path.write_bytes(data)
+        got = outcome(open_bytes, data, str(path))
+        assert got == outcome(open_image, path)
+        assert isinstance(got, bytes) == (data is whole and name != "nan.tiff")
+
+
+def test_bytes_go_by_the_name_they_are_given():
+    assert (open_bytes(png(1, 1, bytes(4)), "cell 3").size) == (1, 1)
+    with pytest.raises(BadInput) as caught:
+        open_bytes(b"", "cell 3")
+    assert str(caught.value) == (
+        "cell 3 is empty (0 bytes); an image is needed. Copy or export it again."
+    )
+    with pytest.raises(BadInput) as caught:
+        open_bytes(png(2000, 1000), "cell 3", limit=1_000_000)
+    assert str(caught.value) == (
+        "cell 3 has 2 megapixels; at most 1 are opened. "
+        "Make it smaller first (in Python, `limit=` can be raised)."
+    )
 
 
 def test_the_limit_is_the_callers(tmp_path):

@@ -95,6 +95,26 @@ def test_metadata_without_labels_leaves_those_of_the_folders(tmp_path):
     assert labels(from_source(tmp_path)) == ["boat"] * 3 + ["tree"] * 3
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_metadata_in_each_folder_tell_pictures_of_one_name_apart(tmp_path, suffix):
+    for home, label in (("boat", "dinghy"), ("tree", "oak")):
+        saved(tmp_path / home / "0.png", len(home + label))
+        said = {
+            "csv": f"file_name,label\n0.png,{label}\n",
+            "jsonl": json.dumps({"file_name": "0.png", "label": label}),
+        }
+        table(tmp_path / home / f"metadata.{suffix}", said[suffix])
+    (tmp_path / "tree" / "1.png").write_bytes((tmp_path / "tree" / "0.png").read_bytes()[:60])
+    pictures = from_source(tmp_path)
+    assert keys(pictures) == ["boat/0.png", "tree/0.png", "tree/1.png"]
+    assert labels(pictures) == ["dinghy", "oak", None]
+    assert np.array_equal(pictures.open(0), colour(10))
+    assert np.array_equal(pictures.open(1), colour(7))
+    said = refused(BadInput, pictures.open, 2)
+    assert said.startswith(f"{tmp_path}/tree/1.png cannot be decoded (")
+    assert said.endswith("). It is corrupt or cut short; copy or export it again.")
+
+
 def test_metadata_that_names_what_is_not_there(tmp_path):
     saved(tmp_path / "1.png")
     (tmp_path / "metadata.csv").write_text("file_name,label\n1.pgn,a\n")
@@ -161,15 +181,15 @@ def test_columns_can_be_named_and_labels_left_out(tmp_path):
     assert labels(from_source(path, image="photo", label="kind")) == ["3"]
     assert labels(from_source(path, image="Photo")) == [None]
     assert refused(BadInput, from_source, path) == (
-        f"line 2 of {path}: an image must be a path, in one of image, file_name, filename, file, "
-        "path; got None of photo, kind, note. Name the column, or mend the header."
+        f"{path} needs the column image (or file_name, filename, file, path); its first line is "
+        "'photo', 'kind', 'note'. Add a header."
     )
     assert refused(BadInput, from_source, path, image="photos") == (
-        f"line 2 of {path}: an image must be a path, in 'photos'; got None of photo, kind, note. "
+        f"{path} needs the column photos; its first line is 'photo', 'kind', 'note'. "
         "Did you mean 'photo'?"
     )
     assert refused(BadInput, from_source, path, image="photo", label="kinds") == (
-        f"line 2 of {path}: the label must be in 'kinds'; got photo, kind, note. "
+        f"{path} needs the columns photo and kinds; its first line is 'photo', 'kind', 'note'. "
         "Did you mean 'kind'?"
     )
 
@@ -178,9 +198,22 @@ def test_lists_say_which_line_is_bad(tmp_path):
     saved(tmp_path / "a.png")
     path = table(tmp_path / "t.jsonl", '{"image": "a.png"}\n{"image": 3}\nno\n')
     assert refused(BadInput, from_source, path) == (
-        f"line 2 of {path}: an image must be a path, in one of image, file_name, filename, file, "
-        "path; got 3 of image. Name an image file. Bad too: line 3."
+        f"line 2 of {path}: an image must be a path; got 3. Name an image file. Bad too: line 3."
     )
+    path = table(tmp_path / "u.jsonl", '{"imgae": "a.png", "kind": null}\n')
+    assert refused(BadInput, from_source, path) == (
+        f"line 1 of {path}: an image is missing; got imgae, kind. Did you mean 'imgae'?"
+    )
+    assert refused(BadInput, from_source, path, image="photo") == (
+        f"line 1 of {path}: an image is missing; got imgae, kind. Add one."
+    )
+    assert labels(from_source(path, image="imgae", label="kind")) == [None]
+
+
+def test_of_several_columns_for_the_image_the_first_usual_one_counts(tmp_path):
+    saved(tmp_path / "a.png")
+    path = table(tmp_path / "t.csv", "path,file_name\n/elsewhere/b.png,a.png\n")
+    assert keys(from_source(path)) == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +221,14 @@ def test_lists_say_which_line_is_bad(tmp_path):
     [
         ("image,label\na.png\n", "line 2 of {}: the header has 2 columns and this line 1; a text "
          "with the separator in it needs quotes around it."),
-        ('image\n"a.png\n', "line 2 of {} is no line of a table (unexpected end of data). Mend its "
-         "quotes."),
-        ("image,label\n\n\n", "{} names no pictures. Add a header and a line for each image."),
-        ("", "{} names no pictures. Add a header and a line for each image."),
+        ('image\n"a.png\n', "line 2 of {} cannot be read as a table (unexpected end of data). Mend "
+         "its quotes."),
+        ("image,label\n\n\n", "{} has no pictures. Add a line with an image."),
+        ("", "{} is empty. Add a line with an image."),
+        ("file_name;x\na.png;y\n", "{} has semicolons between its columns; a .csv has commas. Save "
+         "it again with commas."),
+        ("file_name,file_name\na.png,b.png\n", "{} has 2 columns for the image: file_name, "
+         "file_name. Keep one of them, or rename the others."),
         ("image,label\na.png,x\na.png,y\n", "{} names {folder}/a.png twice: 'x' on line 2, 'y' on "
          "line 3. Leave one out."),
         ("image\nb.png\n", "{} names an image that is not there: {folder}/b.png (line 2). "
@@ -210,7 +247,7 @@ def test_a_table_in_another_encoding(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b"image\nstra\xdfe.png\n")
     assert refused(BadInput, from_source, path) == (
-        f"line 2 of {path} is not UTF-8. Save the file as UTF-8."
+        f"line 2 of {path} is not UTF-8 (byte 0xdf). Save the file as UTF-8."
     )
 
 

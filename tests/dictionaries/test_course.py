@@ -216,7 +216,7 @@ def test_rows_at_hand_are_learned_from():
     fvu = [
         float((rows - m.decode(m.encode(rows[None]))[0]).square().sum()) for m in (module, before)
     ]
-    assert fvu[0] < 0.7 * fvu[1]
+    assert fvu[0] < 0.8 * fvu[1]
     assert torch.equal(learn(TopK(24, 3), rows, steps=60, batch=100).decoder, module.decoder)
 
 

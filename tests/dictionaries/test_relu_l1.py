@@ -32,13 +32,13 @@ def test_value_and_gradient_are_those_of_the_literal_twin(rows, norm):
 
 
 def test_longer_atoms_do_not_lower_the_price(rows):
-    module = toys.stirred(ReLUL1(20, 0.3, "priced", warmup=0), rows)
-    before = float(module.learner.loss(module, rows, 0, 1)[0])
+    module = toys.stirred(ReLUL1(20, 0.3, "priced", warmup=0.0), rows)
+    before = float(module.learner.loss(module, rows, 0, 1)[0].detach())
     with torch.no_grad():
         module.decoder *= 4
         module.encoder /= 4
         module.offset /= 4
-    assert float(module.learner.loss(module, rows, 0, 1)[0]) == pytest.approx(before, rel=1e-5)
+    assert float(module.learner.loss(module, rows, 0, 1)[0].detach()) == pytest.approx(before, rel=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["unit", "priced"])
@@ -69,10 +69,10 @@ def test_a_higher_price_leaves_fewer_units_on():
 
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(BadInput) as caught:
-        ReLUL1(8, l1=-1)
+        ReLUL1(8, l1=-1.0)
     assert str(caught.value) == (
         "ReLUL1 needs a unit or more, l1 of 0 or more and a warmup from 0 to 1; it got units=8, "
-        "l1=-1, warmup=0.05. Change these."
+        "l1=-1.0, warmup=0.05. Change these."
     )
     with pytest.raises(BadInput) as caught:
         ReLUL1(8, decoder_norm="none")  # type: ignore[arg-type]

@@ -24,12 +24,9 @@ def stirred(learner, rows, seed=0):
 
 def readings(module, rows):
     """a_i = e_i · (x - b) + c_i, one at a time."""
-    return torch.stack(
-        [
-            torch.stack([(e * (x - module.bias)).sum() + c for e, c in zip(module.encoder, module.offset, strict=True)])
-            for x in rows
-        ]
-    )  # fmt: skip # noqa: E501
+    units = list(zip(module.encoder, module.offset, strict=True))
+    found = [torch.stack([(e * (x - module.bias)).sum() + c for e, c in units]) for x in rows]
+    return torch.stack(found)
 
 
 def ranked(values):

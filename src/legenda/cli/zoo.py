@@ -129,6 +129,30 @@ def train(
     return 0
 
 
+@zoo.command
+def concepts(name: str, /, *, work: Path | None = None, out: Path | None = None) -> int:
+    """Make the concepts of a zoo model anew, in four steps; goes on where it stopped.
+
+    Parameters
+    ----------
+    name
+        scenes or photos.
+    work
+        A folder for the whole work; runs/NAME-concepts where nothing is said.
+    out
+        Where what ships is written, in little room; nowhere where nothing is said.
+    """
+    from legenda.zoo.concepts import make, ship
+
+    name = name.removeprefix("zoo:")
+    with progress(f"concepts of zoo:{name}") as step:
+        folder = make(name, Path("runs") / f"{name}-concepts" if work is None else work, step)
+    if out is not None:
+        say(f"{ship(folder, name, out)}")
+    say(f"{folder}")
+    return 0
+
+
 def summary(name: str) -> str:
     """The first sentence of a model's card, or of its package."""
     path = card_of(name)

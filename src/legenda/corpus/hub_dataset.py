@@ -10,17 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
 from legenda.corpus.arrays import SPREAD, inside
-from legenda.corpus.images import as_rgb, open_image
+from legenda.corpus.images import as_rgb, open_bytes, open_image
 from legenda.corpus.labels import NAMES, name_of
 from legenda.corpus.parquet import ParquetRows, opened_file, package
-from legenda.errors import BadInput, LegendaError, near
+from legenda.errors import BadInput, near
 
 COLUMNS = ("image", "img", "picture", "jpg", "png", "webp")
 
@@ -79,11 +78,11 @@ class DatasetPictures:
         if isinstance(value, Mapping):
             value = value.get("bytes") or value.get("path")
         if isinstance(value, bytes):
-            return _decoded(value, self.key(i), self.limit)
+            return open_bytes(value, self.key(i), self.limit)
         if isinstance(value, str):
             return open_image(value, self.limit)
         if isinstance(value, Image.Image):
-            return as_rgb(value)
+            return as_rgb(value, self.key(i))
         raise BadInput(
             f"{self.key(i)} holds {type(value).__name__}, no image. Name the column of images."
         )
@@ -175,17 +174,6 @@ def from_parquet(
     table = ParquetRows(files, at, said)
     name = paths[0].stem.split("-")[0] if len(paths) > 1 else paths[0].stem
     return DatasetPictures(table, name, feature.get("names"), limit)
-
-
-def _decoded(data: bytes, name: str, limit: int) -> Image.Image:
-    """Decode what a cell holds like any file: through one, since that is what is guarded."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "cell")
-        path.write_bytes(data)
-        try:
-            return open_image(path, limit)
-        except LegendaError as error:
-            raise type(error)(str(error).replace(str(path), name)) from None
 
 
 def _stored(value: Any) -> bytes:

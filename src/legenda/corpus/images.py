@@ -11,15 +11,16 @@ reads without running another program are accepted.
 import os
 import re
 import struct
-import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from legenda.corpus.silence import pillow_silenced
 from legenda.errors import BadInput, LegendaError, Missing, near
 
 LIMIT = 64_000_000
@@ -29,14 +30,9 @@ SUFFIXES = frozenset(
 )
 
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError)
-_UNDECODABLE = (  # what Pillow's decoders raise on damaged files; fuzzing found six of these
-    *_DAMAGE,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+_FAILURE = (MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError)
+_UNDECODABLE = (*_DAMAGE, *_FAILURE)
+"""What Pillow's decoders raise on damaged files; fuzzing found six of these."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,21 +57,22 @@ def open_image(path: str | Path, limit: int = LIMIT) -> Image.Image:
         raise BadInput(f"{path} is a folder; an image file is needed. Name a file in it.")
     if not path.is_file():  # a pipe would block for ever
         raise BadInput(f"{path} is not a regular file; an image file is needed.")
-    if path.stat().st_size == 0:
-        raise BadInput(f"{path} is empty (0 bytes); an image is needed. Copy or export it again.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ours is the stricter guard; the rest is about metadata
-        return _read(path, limit)
+    return _read(path, path.stat().st_size, str(path), limit)
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
+def open_bytes(data: bytes, name: str, limit: int = LIMIT) -> Image.Image:
+    """Read an image file that is in memory like one on disk; errors call it `name`."""
+    return _read(BytesIO(data), len(data), name, limit)
+
+
+def as_rgb(image: Image.Image, name: str = "") -> Image.Image:
     """Any Pillow mode as RGB: transparency on white, 16-bit and float grey scaled to 8 bits.
 
     16-bit grey keeps its full range (65535 is white). Wider integers and floats have no agreed
     white, so they are stretched from their least to their greatest value; a constant one is black.
     """
     if image.mode.startswith(("I", "F")):
-        return _from_grey(image)
+        return _from_grey(image, name)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -164,45 +161,47 @@ def present(path: str | Path, what: str) -> Path:
     return path
 
 
-def _read(path: Path, limit: int) -> Image.Image:
+def _read(source: Path | BytesIO, size: int, name: str, limit: int) -> Image.Image:
+    if size == 0:
+        raise BadInput(f"{name} is empty (0 bytes); an image is needed. Copy or export it again.")
     Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
-    try:
-        with Image.open(path, formats=formats) as image:
-            _guard(path, image.size[0] * image.size[1], limit)
+    formats = [known for known in FORMATS if known in Image.OPEN]
+    try:  # Pillow's warnings: ours is the stricter guard; the rest is about metadata
+        with pillow_silenced(), Image.open(source, formats=formats) as image:
+            _guard(name, image.size[0] * image.size[1], limit)
             turn = _TURNS.get(_orientation(image))
-            rgb = as_rgb(image)
+            rgb = as_rgb(image, name)
     except LegendaError:
         raise
     except _UNDECODABLE as error:
-        raise _explained(path, error, limit) from None
+        raise _explained(name, error, limit) from None
     rgb = rgb.copy() if turn is None else rgb.transpose(turn)
     rgb.info.clear()  # or a second reader of the EXIF block would turn it again
     return rgb
 
 
-def _guard(path: Path, pixels: int, limit: int) -> None:
+def _guard(name: str, pixels: int, limit: int) -> None:
     allowed = min(limit, 2 * (Image.MAX_IMAGE_PIXELS or limit))
     if pixels > allowed:
         raise BadInput(
-            f"{path} has {pixels / 1e6:,.0f} megapixels; at most {allowed / 1e6:,.0f} are opened. "
+            f"{name} has {pixels / 1e6:,.0f} megapixels; at most {allowed / 1e6:,.0f} are opened. "
             "Make it smaller first (in Python, `limit=` can be raised)."
         )
 
 
-def _explained(path: Path, error: Exception, limit: int) -> BadInput:
+def _explained(name: str, error: Exception, limit: int) -> BadInput:
     if isinstance(error, PermissionError):
-        return BadInput(f"{path} may not be read: permission denied.")
+        return BadInput(f"{name} may not be read: permission denied.")
     if isinstance(error, UnidentifiedImageError):
         return BadInput(
-            f"{path} is not an image that legenda reads ({', '.join(FORMATS)}), "
+            f"{name} is not an image that legenda reads ({', '.join(FORMATS)}), "
             "or its header is broken. Save it as PNG or JPEG."
         )
     if isinstance(error, Image.DecompressionBombError):  # Pillow's guard came before ours
-        _guard(path, int(re.findall(r"\d+", str(error))[0]), limit)
+        _guard(name, int(re.findall(r"\d+", str(error))[0]), limit)
     reason = str(error).strip().rstrip(".") or type(error).__name__
     return BadInput(
-        f"{path} cannot be decoded ({reason}). It is corrupt or cut short; copy or export it again."
+        f"{name} cannot be decoded ({reason}). It is corrupt or cut short; copy or export it again."
     )
 
 
@@ -214,9 +213,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _from_grey(image: Image.Image) -> Image.Image:
+def _from_grey(image: Image.Image, name: str) -> Image.Image:
     values = np.asarray(image)
-    grey = _eight_bits(values, getattr(image, "filename", "") or "the image")
+    grey = _eight_bits(values, name or getattr(image, "filename", "") or "the image")
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         grey[values == clear] = 255

@@ -1,14 +1,14 @@
 """Tables and lists that say something of images: where each line stands, and what is wrong with it.
 
-A table (`.csv`, `.tsv`) has a header with the column `image` and one for what is said; a list
-(`.jsonl`) has one JSON object per line. A file with a bad line is refused whole: the message
-tells the first one and the numbers of the others.
+A table (`.csv`, `.tsv`) has a header with a column for the image and one for what is said, if
+anything must be; a list (`.jsonl`) has one JSON object per line. A file with a bad line is refused
+whole: the message tells the first one and the numbers of the others.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,18 +35,23 @@ class Columns:
     ----------
     file: what the file is full of, such as "pairs".
     what: what a line says, such as "text".
-    names: the columns it may stand in, of which one is wanted.
+    names: the columns it may stand in, of which one is wanted; none: nothing need be said.
     suggest: whether a header without them is told which of its own columns is near.
+    images: the columns the image may stand in, of which the first that is there counts.
     """
 
     file: str
     what: str
     names: tuple[str, ...]
     suggest: bool = False
+    images: tuple[str, ...] = ("image",)
 
     def image(self, record: Record) -> str:
         """The image that a record names."""
-        image = record.get("image")
+        given = [name for name in self.images if name in record]
+        if not given:
+            raise self._missing("an image", record)
+        image = record[given[0]]
         if not isinstance(image, str) or not image.strip():
             raise BadInput(f"an image must be a path; got {image!r}. Name an image file.")
         return image.strip()
@@ -55,22 +60,28 @@ class Columns:
         """What a record says of it."""
         given = [name for name in self.names if name in record]
         if not given:
-            raise BadInput(
-                f"a {self.what} is missing; got {', '.join(record)}."
-                f"{self.remedy(list(record), ' Add one.')}"
-            )
+            raise self._missing(f"a {self.what}", record)
         if len(given) > 1:
             raise BadInput(f"one {self.what} is needed; got both {' and '.join(given)}. Leave one out.")  # fmt: skip # noqa: E501
         return record[given[0]]
 
     def more(self, record: Record) -> Record:
         """What else a record says."""
-        return {k: v for k, v in record.items() if k not in ("image", *self.names)}
+        return {k: v for k, v in record.items() if k not in (*self.images, *self.names)}
+
+    def lacking(self, header: Collection[str]) -> list[str]:
+        """The columns of which one would be needed, where none is there."""
+        groups = [names for names in (self.images, self.names) if not set(names) & set(header)]
+        return [name for names in groups for name in names]
 
     def remedy(self, header: list[str], usual: str) -> str:
         """What to do about a header, or the keys of a record, that lacks a column."""
-        hints = (near(name, header) for name in ("image", *self.names) if name not in header)
+        hints = (near(name, header) for name in self.lacking(header))
         return next(filter(None, hints), usual) if self.suggest else usual
+
+    def _missing(self, what: str, record: Record) -> BadInput:
+        remedy = self.remedy(list(record), " Add one.")
+        return BadInput(f"{what} is missing; got {', '.join(record)}.{remedy}")
 
 
 def read_records(
@@ -102,7 +113,7 @@ def read_records(
 
 
 def _add(columns: Columns) -> str:
-    return f"Add a line with an image and a {columns.what}."
+    return f"Add a line with an image{f' and a {columns.what}' if columns.names else ''}."
 
 
 def _first(path: Path, bad: list[tuple[int, LegendaError]]) -> LegendaError:
@@ -136,15 +147,15 @@ def _table(path: Path, delimiter: str, columns: Columns) -> tuple[_Rows, _Parse]
     rows = _cells(path, text, delimiter)
     _, cells = next(rows, (1, []))
     header = [cell.strip().casefold() for cell in cells]
-    images, values = ([h for h in header if h in known] for known in (("image",), columns.names))
-    if not images or not values:
-        first, *others = columns.names
-        also = f" (or {', '.join(others)})" if others else ""
+    if columns.lacking(header):
+        needed = [_either(*names) for names in (columns.images, columns.names) if names]
         raise BadInput(
-            f"{path} needs the columns image and {first}{also}; its first line is "
-            f"{', '.join(map(repr, cells))}.{columns.remedy(header, ' Add a header.')}"
+            f"{path} needs the column{'s' * (len(needed) > 1)} {' and '.join(needed)}; its first "
+            f"line is {', '.join(map(repr, cells))}.{columns.remedy(header, ' Add a header.')}"
         )
-    for found, what in ((images, "image"), (values, columns.what)):
+    first = next(name for name in columns.images if name in header)
+    for names, what in (((first,), "image"), (columns.names, columns.what)):
+        found = [name for name in header if name in names]
         if len(found) > 1:
             raise BadInput(
                 f"{path} has {len(found)} columns for the {what}: {', '.join(found)}. "
@@ -153,11 +164,15 @@ def _table(path: Path, delimiter: str, columns: Columns) -> tuple[_Rows, _Parse]
     return rows, partial(_named, header)
 
 
+def _either(first: str, *others: str) -> str:
+    return f"{first} (or {', '.join(others)})" if others else first
+
+
 def _check_separator(path: Path, text: str, delimiter: str, columns: Columns) -> None:
     """Refuse a header that is one only if it is cut at another sign."""
-    line, names = text.lstrip().split("\n", 1)[0], set(columns.names)
+    line = text.lstrip().split("\n", 1)[0]
     cut = {sign: {c.strip(' \t\r"').casefold() for c in line.split(sign)} for sign in SIGNS}
-    right = [sign for sign, cells in cut.items() if "image" in cells and cells & names]
+    right = [sign for sign, cells in cut.items() if not columns.lacking(cells)]
     if right and delimiter not in right:
         raise BadInput(
             f"{path} has {SIGNS[right[0]]} between its columns; a {path.suffix} has "

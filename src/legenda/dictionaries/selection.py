@@ -11,9 +11,10 @@ Whoever is among the k largest has therefore
     ã_i ≥ ã_(k) - 2β                                                                     (2)
 
 Units are looked for in sets: the k-th largest of the sets' maxima is no larger than ã_(k), and a
-set whose maximum is below the right side of (2) holds nobody. Only those few are read again, each by a dot product of its own in full precision, and chosen from.
-So neither the precision of the first product, nor the rows beside a row, change a bit of the
-result. Equal readings: the lower unit wins, and the lower row before it.
+set whose maximum is below the right side of (2) holds nobody. Only those few that are left are read
+again, each by a dot product of its own in full precision, and chosen from. So neither the precision
+of the first product, nor the rows beside a row, change a bit of the result. Equal readings: the
+lower unit wins, and the lower row before it.
 
 References
 ----------

@@ -100,6 +100,11 @@ class Dense:
         return self.dual.preprocess
 
     @property
+    def templates(self) -> dict[str, tuple[str, ...]]:
+        """Sentences that words are put in, where the model has its own."""
+        return self.dual.templates
+
+    @property
     def width(self) -> int:
         """Width of the joint space, e."""
         side = self.preprocess.size

@@ -33,6 +33,8 @@ class Dual:
     reference: what its acts and cosines look like, where that ships with it.
     beta: the price of a nat for each tower, where one was chosen for this model.
     gamma: least cosine of two patches that share what they say (see `Dense`).
+    templates: sentences in which a noun or an adjective is put to be compared with patches, where
+        the model knows few; `{}` stands for the word.
     """
 
     image: Model[Any]
@@ -45,6 +47,7 @@ class Dual:
     reference: Reference | None = field(default=None, repr=False)
     beta: dict[str, float] = field(default_factory=dict, repr=False)
     gamma: float = 0.2
+    templates: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def device(self) -> torch.device:

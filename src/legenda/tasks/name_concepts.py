@@ -19,7 +19,7 @@ from legenda.describe.name_file import names_to_json
 from legenda.describe.naming import Abstention, named
 from legenda.describe.unit_vectors import Naming, UnitEvidence, VanillaNaming
 from legenda.describe.vocabulary import Vocabulary, clipart_words, emoji_words, everyday, read_words
-from legenda.describe.word_embeddings import embedded
+from legenda.describe.word_embeddings import TEMPLATES, embedded
 from legenda.errors import BadInput, Missing, Unsupported, near
 from legenda.tasks.concept_folder import ConceptFolder
 
@@ -105,7 +105,8 @@ def name_concepts(
     dictionary, _ = folder.dictionary()
     survey = folder.survey()
     words = embedded(
-        vocabulary, model.embed_text, cache=folder.path / "words", encoder=str(model.ref),
+        vocabulary, model.embed_text, getattr(model, "templates", None) or TEMPLATES,
+        cache=folder.path / "words", encoder=str(model.ref),
         report=lambda done, total: report("words", done, total),
     )  # fmt: skip
     evidence = UnitEvidence(dictionary.atoms, bias_of(dictionary), survey)
