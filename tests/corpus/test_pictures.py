@@ -212,8 +212,9 @@ def test_lists_say_which_line_is_bad(tmp_path):
 
 def test_of_several_columns_for_the_image_the_first_usual_one_counts(tmp_path):
     saved(tmp_path / "a.png")
-    path = table(tmp_path / "t.csv", "path,file_name\n/elsewhere/b.png,a.png\n")
-    assert keys(from_source(path)) == ["a.png"]
+    path = table(tmp_path / "t.csv", "path,file_name,label\n/elsewhere/b.png,a.png,\n")
+    pictures = from_source(path)
+    assert keys(pictures) == ["a.png"] and labels(pictures) == [None]
 
 
 @pytest.mark.parametrize(
@@ -399,6 +400,19 @@ def test_an_opened_data_set_gives_stored_bytes_and_names_of_classes(tmp_path):
     assert pictures.digest == from_source(rows).digest
     rows.columns["photo"][2]["bytes"] += b"!"
     assert from_source(rows).digest != pictures.digest
+
+
+def test_cells_are_guarded_like_files(tmp_path):
+    rows = rows_of(tmp_path)
+    rows.columns["photo"][1] = Image.fromarray(np.full((2, 2), np.nan, np.float32))
+    pictures = from_source(rows, limit=23)
+    assert refused(BadInput, pictures.open, 0) == (
+        "train-000000 has 0 megapixels; at most 0 are opened. "
+        "Make it smaller first (in Python, `limit=` can be raised)."
+    )
+    assert refused(BadInput, pictures.open, 1) == (
+        "train-000001 has pixels that are NaN or infinite; grey needs finite values."
+    )
 
 
 def test_a_data_set_of_several_parts(tmp_path):

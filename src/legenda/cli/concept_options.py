@@ -1,33 +1,46 @@
 """What the commands about concepts share: where a folder lies, and what is said of it."""
 
 from collections.abc import Callable
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 from legenda.cli.output import say, tell
+from legenda.cli.settings import wholes
 from legenda.errors import BadInput
 
 
-def number(given: str | None, option: str, least: float = float("-inf")) -> float | None:
-    """A number as it is typed."""
+def number(given: str | None, option: str, most: float = inf) -> float | None:
+    """A number from 0 to `most` as it is typed."""
     if given is None:
         return None
     try:
         value = float(given)
     except ValueError:
-        value = float("nan")
-    if not least <= value < float("inf"):
-        what = f"of {least:g} or more" if least > float("-inf") else ""
-        raise BadInput(f"--{option} needs a number {what}; it got {given!r}.".replace("  ;", ";").replace(" ;", ";"))  # fmt: skip # noqa: E501
-    return value
+        value = nan
+    if 0 <= value <= most and value != inf:
+        return value
+    wanted = "of 0 or more" if most == inf else f"from 0 to {most:g}"
+    raise BadInput(f"--{option} needs a number {wanted}; it got {given!r}.")
 
 
-def positive(**given: int | None) -> dict[str, int]:
-    """Whole numbers that have to be 1 or more; those that were not given are left out."""
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise BadInput(f"--{name.replace('_', '-')} needs 1 or more; it got {value}.")
-    return {name: value for name, value in given.items() if value is not None}
+def positive(**given: str | None) -> dict[str, int]:
+    """Whole numbers of 1 or more as they are typed; those that were not given are left out."""
+    return whole(1, **given)
+
+
+def seed_of(given: str | None) -> int:
+    """A seed as it is typed; 0 where none is."""
+    return whole(0, seed=given).get("seed", 0)
+
+
+def whole(least: int, **given: str | None) -> dict[str, int]:
+    """Whole numbers of `least` or more."""
+    typed = wholes(**{name.replace("_", "-"): value for name, value in given.items()})
+    for name, value in typed.items():
+        if value is not None and value < least:
+            raise BadInput(f"--{name} needs {least} or more; it got {value}.")
+    return {name.replace("-", "_"): value for name, value in typed.items() if value is not None}
 
 
 def shown_interval(score: Any) -> str:
@@ -50,12 +63,14 @@ def losing(json: bool) -> Callable[[str, str], None]:
     return lost
 
 
-def checked_folder(out: Path) -> Any:
-    """A concept folder that may be written to."""
-    from legenda.tasks.concept_folder import concept_folder
+def checked_folder(place: Path, there: bool = False) -> Any:
+    """A concept folder that may be written to; `there` where it has to be there already."""
+    from legenda.tasks.concept_folder import ConceptFolder, concept_folder
 
-    if str(out).startswith("zoo:"):
-        raise BadInput(f"{out} ships with legenda and is not written to. Name a folder.")
-    if out.is_file():
-        raise BadInput(f"--out {out} is a file; a folder is needed.")
-    return concept_folder(out)
+    if str(place).startswith("zoo:"):
+        raise BadInput(f"{place} ships with legenda and is not written to. Name a folder.")
+    if place == Path():
+        raise BadInput("the folder of the concepts has no name. Name a folder.")
+    if place.exists() and not place.is_dir():
+        raise BadInput(f"{place} is a file; a folder is needed.")
+    return concept_folder(place) if there else ConceptFolder(place)

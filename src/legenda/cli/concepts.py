@@ -92,7 +92,7 @@ def concepts(
     command = again(images, atlas, out, count, by, named, classes, steer)
     html = page(
         shown, held.model.preprocess, held.near(found), held.words,
-        refused=refused, command=command,
+        held.exemplars, refused=refused, command=command,
     )  # fmt: skip
     write(out, html)
     say(f"{out}")

@@ -11,7 +11,7 @@ from legenda.cli.output import progress, say, show, tell, writable, write
 PHOTO = "chelsea.jpg"
 PHOTO_SAYS = ("a photo of a cat", "a red car")
 SEED, SIDE, RANDOMS = 2_000_182, 384, 8
-TITLE = "Why a picture and a sentence agree, and which tokens make a concept"
+TITLE = "Why a picture and a sentence agree, what is in it, and which tokens make a concept"
 HONEST = (
     "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
     "sentence about the cat can match there, and the warning says so. “legenda zoo fetch "
@@ -25,7 +25,7 @@ def demo(
     model: str = "zoo:scenes",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Explain a shipped scene and a shipped photograph, and the tokens of a concept; one page.
+    """Explain a shipped scene and photograph, their concepts, and the tokens of one; one page.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ def demo(
         Results on stdout, one JSON line per pair.
     """
     from legenda.agreement import opened
+    from legenda.cli.concepts import card as concept_card
+    from legenda.cli.demo_concepts import about_concepts
     from legenda.cli.demo_tokens import about_tokens
     from legenda.show.edit import context
     from legenda.show.page import page
@@ -52,9 +54,13 @@ def demo(
         found += explained(other, photograph(), PHOTO_SAYS, f"{PHOTO}, CC0", step)
         step("tokens", 0, 1)
         tokens = about_tokens()
+        step("concepts", 0, 1)
+        concepts = about_concepts(scene, photograph() if photos else None)
     more = {"concept": tokens["concept"], "edited": tokens["edited"], **context(tokens["edit"])}
+    more |= concepts["page"]
     notes = [] if photos else [HONEST]
-    write(out, page(found, TITLE, notes=notes, template="demo.html", style="edit.css", **more))
+    styles = {"style": "edit.css concepts.css", "script": "concepts.js"}
+    write(out, page(found, TITLE, notes=notes, template="demo.html", **styles, **more))
     for made in found:
         if json:
             tell(plain(made))
@@ -62,6 +68,8 @@ def demo(
             from legenda.show.terminal import card
 
             show(card(plain(made)))
+    for said in concepts["said"]:
+        tell(said) if json else show(concept_card(said))
     told(tokens, json)
     if not photos:
         say(HONEST)

@@ -1,13 +1,22 @@
 """`legenda fit MODEL IMAGES --out ATLAS`."""
 
+import shlex
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from legenda.cli.concept_options import checked_folder, number, positive, shown_interval
+from legenda.cli.concept_options import (
+    checked_folder,
+    losing,
+    number,
+    positive,
+    seed_of,
+    shown_interval,
+)
 from legenda.cli.output import progress, say, show, tell
-from legenda.cli.settings import numbers, wholes
+from legenda.cli.settings import numbers
 
 
 def fit(
@@ -82,22 +91,22 @@ def fit(
     from legenda.tasks.concept_folder import Origin
     from legenda.tasks.fit_concepts import FitSettings, fit_concepts, fit_cost
 
-    given = wholes(units=units, k=k, steps=steps, batch=batch, seed=seed)
-    seed_, whole = given.pop("seed") or 0, positive(**given)
-    whole |= {} if per_image in (None, "all") else positive(per_image=wholes(per_image=per_image)["per_image"])  # fmt: skip # noqa: E501
+    whole = positive(units=units, k=k, steps=steps, batch=batch)
+    whole |= positive(per_image=None if per_image == "all" else per_image)
     more: dict[str, Any] = {"per_image": None} if per_image == "all" else {}
-    more |= {} if groups is None else {"groups": tuple(numbers(groups, "--groups", int))}
-    rates = {"lr": number(lr, "lr", 0), "price": number(price, "price", 0)}
+    more |= {} if groups is None else {"groups": sizes(groups)}
+    rates = {"lr": number(lr, "lr"), "price": number(price, "price")}
     more |= {name: value for name, value in rates.items() if value is not None}
-    how = FitSettings(kind=kind, seed=seed_, **whole, **more)
+    how = FitSettings(kind=kind, seed=seed_of(seed), **whole, **more)
     how.learner()  # refused before anything is opened
-    folder, source = checked_folder(out), from_source(images)
-    share = number(held_out, "held-out", 0)
-    seeing = open_seeing(model, device)
-    origin = Origin(seeing.ref, images, 0.1 if share is None else share, how.seed)
+    folder, share = checked_folder(out), number(held_out, "held-out", 1)
+    source, seeing = from_source(images), open_seeing(model, device)
+    origin = Origin(seeing.ref, images, 0.1 if share is None else share)
     train, held = origin.pictures(source)
+    folder.check(origin)
+    cost = fit_cost(seeing, train, how)
     if dry_run:
-        return said_cost(fit_cost(seeing, train, how), json)
+        return said_cost(cost, json)
     folder.begin(origin)
     with progress("opening") as bar:
 
@@ -107,18 +116,47 @@ def fit(
             speed = figures.get("rows_per_second")
             bar(what + told + (f" {speed:,.0f}/s" if speed else ""), done, total)
 
-        _, about, scores = fit_concepts(folder, seeing, train, held, how, step, keep_rows)
+        found = fit_concepts(folder, seeing, train, held, how, step, keep_rows)
+    lost = losing(json)
+    for key, why in found.refused:
+        lost(key, why)
+    counts = (len(train), len(held))
     if json:
-        values = {s.name: [s.value, *s.interval, s.control] for s in scores}
-        said = {"kind": "fit", "folder": str(out), "model": about.model, "settings": repr(how)}
-        counts = {"rows": about.rows, "pictures": [len(train), len(held)]}
-        tell({**said, **counts, "figures": values})
+        tell(plain(found, counts, str(out), how))
     else:
-        show(f"{how.units} units fitted to {about.rows:,} positions of {len(train)} pictures")
-        for score in scores:
-            show(f"{score.name}: {shown_interval(score)}")
-    say(f"{out}: survey it with `legenda survey {model} {images} --out {out}`")
-    return 0
+        said(found, counts, how)
+    if found.forgotten:
+        say(f"it is another dictionary than before: {', '.join(found.forgotten)} told of that one and are gone")  # fmt: skip # noqa: E501
+    survey = shlex.join(["legenda", "survey", model, images, "--out", str(out)])
+    say(f"{out}: survey it with `{survey}`")
+    return 2 if found.refused else 0
+
+
+def sizes(given: str) -> tuple[int, ...]:
+    """Sizes of groups as they are typed."""
+    return () if not given.strip() else tuple(numbers(given, "--groups", int))
+
+
+def plain(found: Any, counts: tuple[int, int], folder: str, how: Any) -> dict[str, Any]:
+    """What was fitted, for programs; an interval of one picture has no ends."""
+    figures = {
+        s.name: [value if isfinite(value) else None for value in (s.value, *s.interval)] + [s.control]
+        for s in found.scores
+    }  # fmt: skip
+    return {
+        "kind": "fit", "folder": folder, "model": found.about.model, "settings": repr(how),
+        "rows": found.about.rows, "pictures": list(counts), "figures": figures,
+        "refused": len(found.refused), "forgotten": list(found.forgotten),
+    }  # fmt: skip
+
+
+def said(found: Any, counts: tuple[int, int], how: Any) -> None:
+    """The same for people."""
+    seen, held = counts
+    show(f"{how.units} units fitted to {found.about.rows:,} positions of {seen} pictures")
+    show(f"on {held} held-out pictures:" if held else "on the same pictures, none being held out:")
+    for score in found.scores:
+        show(f"{score.name}: {shown_interval(score)}")
 
 
 def said_cost(cost: Any, json: bool) -> int:

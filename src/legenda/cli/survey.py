@@ -85,6 +85,7 @@ def survey(
     options: dict[str, Any] = {**whole, **({} if least is None else {"floor": least})}
     with progress("opening") as step:
         found = surveyed(units, train, folder.path / "survey", strict=strict, report=step, **options)  # fmt: skip # noqa: E501
+        kept(folder, found, train, units.model, step)
     lost = losing(json)
     for key, why in found.refused:
         lost(key, why)
@@ -113,6 +114,18 @@ def units_of(folder: Any, model: str, device: str) -> Any:
     from legenda.corpus.picture_rows import positions_of
 
     return Units(seeing, Identity(positions_of(seeing, "a survey")[1]))
+
+
+def kept(folder: Any, found: Any, pictures: Any, model: Any, step: Any) -> None:
+    """Exemplars as small pictures, for the pages."""
+    import numpy as np
+
+    from legenda.tasks.exemplars import collect, save
+
+    alive = np.flatnonzero(found.active).tolist()
+    tiles = collect(found, pictures, model.preprocess, alive, report=lambda d, n: step("exemplars", d, n))  # fmt: skip # noqa: E501
+    if tiles is not None:
+        save(tiles, folder.path)
 
 
 def verified(folder: Any, json: bool) -> int:

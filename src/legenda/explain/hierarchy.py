@@ -70,6 +70,10 @@ class Hierarchy:
     def __len__(self) -> int:
         return len(self.active)
 
+    def __contains__(self, unit: int) -> bool:
+        """Whether a unit is a node, or merged into one."""
+        return unit in self.active or any(unit in its for its in self.synonyms.values())
+
     @cached_property
     def _up(self) -> dict[int, list[Edge]]:
         return grouped(self.edges, "child", "parent", self.rank)

@@ -17,6 +17,7 @@ from legenda.show.hierarchy_svg import drawing
 from legenda.show.page import _file, rendered
 from legenda.show.pair import _uri
 from legenda.show.palette import short
+from legenda.tasks.exemplars import Exemplars
 from legenda.tasks.image_concepts import ImageConcept
 from legenda.tasks.reading import PictureRead
 
@@ -63,7 +64,7 @@ def one(concept: ImageConcept, name: Name | None, words: dict[int, str], relatio
     }
     if check is not None and check.auroc == check.auroc:
         said["check"] = {"auroc": check.auroc, "interval": list(check.interval), "random": check.random, "images": check.images}  # fmt: skip # noqa: E501
-    if relations is not None:
+    if relations is not None and concept.unit in relations:
         said["parents"] = [relative(e.parent, e, words) for e in relations.parents(concept.unit)]
         said["children"] = [relative(e.child, e, words) for e in relations.children(concept.unit)]
     return said
@@ -79,6 +80,7 @@ def page(
     preprocess: Preprocess,
     relations: Hierarchy | None = None,
     words: dict[int, str] | None = None,
+    exemplars: Exemplars | None = None,
     *,
     title: str = TITLE,
     lead: str = "",
@@ -89,7 +91,7 @@ def page(
     return rendered(
         "concepts.html", style="concepts.css", script=_file("concepts.js"), title=title,
         lead=lead or counted(found), notes=[], refused=list(refused), command=command,
-        pairs=[], **context(found, preprocess, relations, words),
+        pairs=[], **context(found, preprocess, relations, words, exemplars),
     )  # fmt: skip
 
 
@@ -98,24 +100,25 @@ def context(
     preprocess: Preprocess,
     relations: Hierarchy | None = None,
     words: dict[int, str] | None = None,
+    exemplars: Exemplars | None = None,
 ) -> Plain:
     """What the article's template needs."""
     from markupsafe import Markup
 
     tree = drawing(relations, words or {}) if relations is not None and len(relations) else ""
-    return {
-        "seen": [
-            article(said, picture, preprocess, i) for i, (said, picture) in enumerate(found, 1)
-        ],
-        "tree": Markup(tree),
-    }
+    seen = [article(*one, preprocess, i, exemplars) for i, one in enumerate(found, 1)]
+    return {"seen": seen, "tree": Markup(tree)}
 
 
-def article(said: Plain, picture: Image.Image, preprocess: Preprocess, number: int) -> Plain:
+def article(
+    said: Plain, picture: Image.Image, preprocess: Preprocess, number: int,
+    exemplars: Exemplars | None = None,
+) -> Plain:  # fmt: skip
     """One picture and its concepts, drawn."""
     shown = picture.convert("RGB")
     shown.thumbnail((LARGE, LARGE))
     most = max((c["strongest"] for c in said["concepts"]), default=1.0)
+    known = exemplars or Exemplars(Image.new("RGB", (1, 1)), {})
     return {
         "id": f"seen-{number}",
         "source": said["source"],
@@ -123,9 +126,12 @@ def article(said: Plain, picture: Image.Image, preprocess: Preprocess, number: i
         "ratio": f"{shown.width / shown.height:.5g}",
         "caption": said["caption"],
         "concepts": [
-            drawn(c, shown, preprocess, most, f"{number}-{i}")
+            {
+                **drawn(c, shown, preprocess, most, f"{number}-{i}"),
+                "elsewhere": strip(known.of(c["unit"])),
+            }
             for i, c in enumerate(said["concepts"])
-        ],  # fmt: skip # noqa: E501
+        ],
     }
 
 
@@ -148,6 +154,17 @@ def drawn(concept: Plain, picture: Image.Image, preprocess: Preprocess, most: fl
         "trust": trust(concept),
         "kin": kin(concept),
     }
+
+
+def strip(tiles: Sequence[Image.Image]) -> str:
+    """Exemplars side by side; nothing where there are none."""
+    if not tiles:
+        return ""
+    wide, high = tiles[0].size
+    made = Image.new("RGB", (wide * len(tiles) + 2 * (len(tiles) - 1), high), "white")
+    for number, tile in enumerate(tiles):
+        made.paste(tile, (number * (wide + 2), 0))
+    return _uri(made, "jpeg", quality=82)
 
 
 def trust(concept: Plain) -> str:

@@ -29,6 +29,7 @@ def page(
     notes: Sequence[str] = (),
     template: str = "page.html",
     style: str = "",
+    script: str = "",
     **more: Any,
 ) -> str:
     """A whole page; with `shared`, all maps have one scale and can be compared by colour.
@@ -36,12 +37,13 @@ def page(
     `labels` stand for the sentences in the index; `notes` are said at the top; `more` is for a
     `template` that says more than pairs.
     """
+    scripts = _file("page.js", *script.split())
     pairs = [a if isinstance(a, Shown) else Shown(plain(a), a.picture) for a in agreements]
     scale = Scale.of(*(p.pair for p in pairs)) if shared and pairs else None
     return rendered(
         template,
         style=style,
-        script=_file("page.js"),
+        script=scripts,
         title=title,
         lead=_lead(pairs, refused, shared),
         pairs=[context(p, i, scale, len(pairs)) for i, p in enumerate(pairs, 1)],
@@ -53,10 +55,13 @@ def page(
 
 
 def rendered(template: str, *, style: str = "", script: str = "", **said: Any) -> str:
-    """A whole page by `page.html`, or by a template that extends it; `style` comes after ours."""
+    """A whole page by `page.html`, or by a template that extends it.
+
+    `style` names files that come after ours, with spaces between.
+    """
     return _template(template).render(
         version=__version__,
-        style=_file("page.css") + (_file(style) if style else ""),
+        style=_file("page.css", *style.split()),
         script=script,
         script_hash=base64.b64encode(sha256(script.encode()).digest()).decode(),
         **said,
@@ -82,11 +87,11 @@ def _lead(pairs: Sequence[Shown], refused: Sequence[str], shared: bool) -> str:
     return said + (" All maps share one scale." if shared else "")
 
 
-def _file(name: str) -> Any:
-    """A file of ours, which needs no escaping."""
+def _file(*names: str) -> Any:
+    """Files of ours, which need no escaping, one after the other."""
     from markupsafe import Markup
 
-    return Markup((TEMPLATES / name).read_text("utf-8"))
+    return Markup("".join((TEMPLATES / name).read_text("utf-8") for name in names))
 
 
 def _template(name: str) -> Any:

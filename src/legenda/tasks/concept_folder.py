@@ -11,10 +11,13 @@ Those of the zoo ship with the package, under the names of their models.
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from legenda.corpus.durable import room
+from legenda.corpus.images import present
 from legenda.corpus.pictures import Pictures, from_source, split
 from legenda.corpus.surveying import SURVEY
 from legenda.corpus.unit_survey import UnitSurvey
@@ -24,12 +27,13 @@ from legenda.describe.naming import Name
 from legenda.dictionaries.storage import FILE, About, open_dictionary
 from legenda.errors import BadInput, Missing, Refused, near
 from legenda.explain.hierarchy import Hierarchy, of_plain
+from legenda.tasks.exemplars import INDEX, SHEET
 
 SHIPPED = {
     name: Path(__file__).parents[1] / "zoo" / name.removeprefix("zoo:") / "concepts"
     for name in ("zoo:photos", "zoo:scenes")
 }
-SCHEMA = 1
+SCHEMA, ORIGIN = 1, "concepts.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,13 @@ class Origin:
 
     def pictures(self, whole: Pictures | None = None) -> tuple[Pictures, Pictures]:
         """The pictures that concepts are fitted to and surveyed in, and those held out."""
-        return split(whole or from_source(self.images), self.held_out, self.seed)
+        seen, held = split(whole or from_source(self.images), self.held_out, self.seed)
+        if len(held) and not len(seen):
+            raise BadInput(
+                f"all {len(held)} pictures are held out, at a share of {self.held_out:g}. Hold out "
+                "fewer, or give more pictures."
+            )
+        return seen, held
 
 
 @dataclass(frozen=True)
@@ -67,19 +77,24 @@ class ConceptFolder:
     @property
     def origin(self) -> Origin:
         """What the concepts were found in."""
-        held = self._json("concepts.json", "Fit them with `legenda fit`.")
+        held = self._json(ORIGIN, "Fit them with `legenda fit`.")
         try:
-            return Origin(**held["origin"])
-        except (KeyError, TypeError):
+            said = held["origin"]
+            return Origin(str(said["model"]), str(said["images"]), float(said["held_out"]), int(said["seed"]))  # fmt: skip # noqa: E501
+        except (KeyError, TypeError, ValueError):
             raise Refused(
-                f"{self.path / 'concepts.json'} does not say what the concepts of {self} were "
-                "found in. Fit or survey them again."
+                f"{self.path / ORIGIN} does not say what the concepts of {self} were found in. "
+                "Fit or survey them again, in another folder."
             ) from None
 
-    def begin(self, origin: Origin) -> None:
-        """Say what the concepts are found in; a folder of other concepts is refused."""
-        place = self.path / "concepts.json"
-        if place.exists():
+    @property
+    def begun(self) -> bool:
+        """Whether it says what its concepts are found in."""
+        return (self.path / ORIGIN).is_file()
+
+    def check(self, origin: Origin) -> None:
+        """Refuse a folder of other concepts, or of somebody else."""
+        if self.begun:
             there = self.origin
             if replace(there, images=origin.images) != origin:
                 raise BadInput(
@@ -87,9 +102,21 @@ class ConceptFolder:
                     f"held out by seed {there.seed}; asked for are {origin.model}, "
                     f"{origin.held_out:g} and {origin.seed}. Choose another --out."
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and {p.name for p in self.path.iterdir()} - {passing(ORIGIN)}:
             raise BadInput(f"{self.path} is there, and legenda did not write it. Choose another --out.")  # fmt: skip # noqa: E501
-        self.write("concepts.json", {"schema": SCHEMA, "origin": asdict(origin)})
+
+    def begin(self, origin: Origin) -> None:
+        """Say what the concepts are found in; a folder of other concepts is refused."""
+        self.check(origin)
+        self.write(ORIGIN, {"schema": SCHEMA, "origin": asdict(origin)})
+
+    def forget(self) -> list[str]:
+        """Take away what tells of units that are no more, and name it; corrections stay."""
+        told = ("names.json", "relations.json", INDEX, SHEET, "survey")
+        parts = [part for part in told if (self.path / part).exists()]
+        for part in parts:
+            removed(self.path / part)
+        return parts
 
     def dictionary(self, width: int | None = None) -> tuple[Any, About]:
         """The dictionary, and where it was fitted."""
@@ -102,11 +129,17 @@ class ConceptFolder:
         """Whether there is a dictionary."""
         return (self.path / FILE).is_file()
 
-    def survey(self) -> UnitSurvey:
-        """What one pass told of all units."""
+    def survey(self, units: int | None = None) -> UnitSurvey:
+        """What one pass told of all units, of which there are so many."""
         for place in (self.path / "survey" / SURVEY, self.path / SURVEY):
             if place.is_file():
-                return UnitSurvey.load(place)
+                found = UnitSurvey.load(place)
+                if units not in (None, len(found)):
+                    raise Refused(
+                        f"{place} tells of {len(found)} units, and the dictionary has {units}. "
+                        "Survey it again with `legenda survey`."
+                    )
+                return found
         raise Missing(f"{self} has no survey yet. Make one with `legenda survey`.")
 
     def names(self) -> tuple[Name, ...]:
@@ -134,15 +167,15 @@ class ConceptFolder:
 
     def write(self, name: str, value: Any) -> Path:
         """A file whole or not at all."""
-        place = self.path / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        passing = place.with_name(f".{name}.writing")
+        place, fresh = self.path / name, self.path / passing(name)
         text = value if isinstance(value, str) else json.dumps(value, indent=1, allow_nan=False)
-        try:
-            passing.write_text(text, "utf-8")
-            passing.replace(place)
-        finally:
-            passing.unlink(missing_ok=True)
+        with room(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fresh.write_text(text, "utf-8")
+                fresh.replace(place)
+            finally:
+                fresh.unlink(missing_ok=True)
         return place
 
     def _json(self, name: str, otherwise: str) -> Any:
@@ -150,7 +183,7 @@ class ConceptFolder:
         try:
             held = json.loads(place.read_text("utf-8"))
         except FileNotFoundError:
-            raise Missing(f"{self} has no {name}. {otherwise}".strip()) from None
+            raise Missing(f"{self} has no concepts yet. {otherwise}".strip()) from None
         except (OSError, ValueError) as problem:
             raise Refused(f"{place} cannot be read ({problem}). Make it again.") from None
         if not isinstance(held, dict) or held.get("schema", SCHEMA) != SCHEMA:
@@ -162,10 +195,30 @@ def concept_folder(where: str | Path) -> ConceptFolder:
     """The folder that a person names: a path, or a model of the zoo whose concepts ship."""
     name = str(where)
     if name.startswith("zoo:"):
-        if name not in SHIPPED or not SHIPPED[name].is_dir():
+        there = [shipped for shipped, place in SHIPPED.items() if place.is_dir()]
+        if name not in there:
             raise Missing(
-                f"no concepts of {name} ship with legenda.{near(name, SHIPPED)} There are: "
-                f"{', '.join(n for n, p in SHIPPED.items() if p.is_dir()) or 'none'}."
+                f"no concepts of {name} ship with legenda.{near(name, there)} There are those of: "
+                f"{', '.join(there) or 'none'}."
             )
         return ConceptFolder(SHIPPED[name], name)
-    return ConceptFolder(Path(where))
+    place = present(where, "folder of concepts")
+    if not place.is_dir():
+        raise BadInput(f"{place} is a file; a folder of concepts is needed.")
+    return ConceptFolder(place)
+
+
+def passing(name: str) -> str:
+    """What a file is called while it is written."""
+    return f".{name}.writing"
+
+
+def removed(place: Path) -> None:
+    """Take a file or a folder away; a kill leaves it whole, or out of sight."""
+    gone = place.with_name(f".{place.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    if place.is_dir():
+        place.replace(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)

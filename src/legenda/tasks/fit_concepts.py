@@ -5,12 +5,13 @@ epoch: computing them anew would take about ten times longer. Pictures that are 
 measured with what was fitted, beside a random dictionary of as many units.
 """
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from legenda.core.explanation import Score
@@ -20,10 +21,10 @@ from legenda.corpus.rows import RecordRows
 from legenda.corpus.stream import acts_of, grouped, groups_of
 from legenda.dictionaries.course import fit
 from legenda.dictionaries.random_atoms import RandomAtoms
-from legenda.dictionaries.storage import About, save_dictionary
+from legenda.dictionaries.storage import FILE, About, save_dictionary
 from legenda.errors import BadInput
 from legenda.score.reconstruction import Reconstruction, Tally, merged, reconstruction, tally
-from legenda.tasks.concept_folder import ConceptFolder
+from legenda.tasks.concept_folder import ConceptFolder, removed
 from legenda.tasks.learners import AT_ONCE, learner_of
 from legenda.train.loop import Schedule
 
@@ -99,9 +100,24 @@ def fit_cost(model: Any, pictures: Pictures, how: FitSettings) -> FitCost:
     positions, width = positions_of(model, "a fit")
     kept = min(how.per_image or positions, positions)
     rows = kept * len(pictures)
-    return FitCost(
-        len(pictures), rows, rows * (width * 2 + 6), how.steps * how.batch / max(1, rows)
-    )
+    checked_count(rows, how)
+    steps = 0 if how.kind in AT_ONCE else how.steps
+    return FitCost(len(pictures), rows, rows * (width * 2 + 6), steps * how.batch / rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A dictionary, where it was fitted, and how well it does on pictures that were held out.
+
+    `refused` are the pictures that could not be read, each with the reason; `forgotten` are the
+    parts of the folder that told of another dictionary and are gone.
+    """
+
+    dictionary: Any
+    about: About
+    scores: tuple[Score, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 def fit_concepts(
@@ -112,31 +128,61 @@ def fit_concepts(
     how: FitSettings,
     report: Report = lambda what, done, total, figures: None,
     keep_rows: bool = False,
-) -> tuple[Any, About, tuple[Score, ...]]:
+) -> Fitted:
     """Fit, measure on held-out pictures, and write the dictionary into the folder."""
-    learner = how.learner()
+    learner, place = how.learner(), folder.path / "rows"
+    rows = _recorded(place, model, pictures, how, report)
+    try:
+        dictionary = _fitted(folder, learner, rows, how, report)
+        dictionary.name = how.kind
+        both = (held, pictures)
+        found, lost = measured(dictionary, model, both, sample_of(rows, how), how, report)
+    finally:
+        rows.close()
+    scores = (found.fvu, found.l0, found.dead, found.cosine)
+    figures = {s.name.replace(" ", "_"): float(s.value) for s in scores}
+    about = About(str(model.ref), "", pictures.digest, rows.count, figures)
+    forgotten = _kept(folder, dictionary, about)
+    if not keep_rows:
+        removed(place)
+    for left in folder.path.glob("*.training.safetensors"):
+        left.unlink()
+    refused = tuple(dict((*rows.refused, *lost)).items())
+    return Fitted(dictionary, about, scores, refused, forgotten)
+
+
+def _recorded(
+    place: Path, model: Any, pictures: Pictures, how: FitSettings, report: Report
+) -> RecordRows:
+    """The activations of all pictures."""
     positions, _ = positions_of(model, "a fit")
     per_image = None if how.per_image is None or how.per_image >= positions else how.per_image
-    place = folder.path / "rows"
+    checked_count((per_image or positions) * len(pictures), how)
     record = record_rows(
         model, pictures, place, per_image, seed=how.seed,
         report=lambda done, total: report("activations", done, total, {}),
     )  # fmt: skip
     rows = RecordRows(record)
     checked_count(rows.count, how)
-    dictionary = _fitted(folder, learner, rows, how, report)
-    dictionary.name = how.kind
-    found = measured(dictionary, model, held or pictures, sample_of(rows, how), how, report)
-    scores = (found.fvu, found.l0, found.dead, found.cosine)
-    figures = {s.name.replace(" ", "_"): float(s.value) for s in scores}
-    about = About(str(model.ref), "", pictures.digest, rows.count, figures)
-    save_dictionary(folder.path, dictionary, about)
-    rows.close()
-    if not keep_rows:
-        shutil.rmtree(place)
-        for left in folder.path.glob("*.training.safetensors"):
-            left.unlink()
-    return dictionary, about, scores
+    return rows
+
+
+def _kept(folder: ConceptFolder, dictionary: Any, about: About) -> tuple[str, ...]:
+    """Write the dictionary; where it is another than before, what told of that one goes."""
+    fresh, place = folder.path / f".fresh.{FILE}", folder.path / FILE
+    save_dictionary(fresh, dictionary, about)
+    forgotten = () if _identity(fresh) == _identity(place) else tuple(folder.forget())
+    fresh.replace(place)
+    return forgotten
+
+
+def _identity(place: Path) -> str | None:
+    """Stands for the content of a dictionary's file; None where there is none that is whole."""
+    try:
+        with safe_open(place, "pt") as file:
+            return (file.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError):
+        return None
 
 
 def checked_count(count: int, how: FitSettings) -> None:
@@ -171,20 +217,28 @@ def _fitted(
 
 @torch.no_grad()
 def measured(
-    dictionary: Any, model: Any, held: Pictures, sample: Tensor, how: FitSettings, report: Report
-) -> Reconstruction:
-    """Reconstruction of held-out pictures, beside a random dictionary with as many units on."""
+    dictionary: Any, model: Any, sources: Sequence[Pictures], sample: Tensor, how: FitSettings,
+    report: Report,
+) -> tuple[Reconstruction, list[tuple[str, str]]]:  # fmt: skip
+    """Reconstruction of the first source that has pictures, beside as many random directions.
+
+    With it go the pictures that could not be read, and why.
+    """
     k = min(how.k, how.units)
     random = RandomAtoms(how.units, k).fit(sample[: max(how.units, 4096)], how.seed)
-    found: list[tuple[Tally, Tally]] = []
-    parts = grouped(range(min(len(held), MEASURED)))
-    for done, group in enumerate(groups_of(model, held, parts, False)):
-        for acts in acts_of(model, group):
-            one = acts[None]
-            found.append(tuple(_tallied(each, one) for each in (dictionary, random)))  # pyright: ignore  # noqa: E501
-        report("measuring", done + 1, len(parts), {})
-    mine, its = zip(*found, strict=True)
-    return reconstruction(merged(mine), merged(its), how.seed)
+    mine, its = [], []
+    refused: list[tuple[str, str]] = []
+    for pictures in sources:
+        parts = grouped(range(min(len(pictures), MEASURED)))
+        for done, group in enumerate(groups_of(model, pictures, parts, False)):
+            refused += group.refused.items()
+            for acts in acts_of(model, group):
+                mine.append(_tallied(dictionary, acts[None]))
+                its.append(_tallied(random, acts[None]))
+            report("measuring", done + 1, len(parts), {})
+        if mine:
+            break
+    return reconstruction(merged(mine), merged(its), how.seed), refused
 
 
 def _tallied(dictionary: Any, acts: Tensor) -> Tally:

@@ -54,7 +54,8 @@ def learner_of(
     module, name = {**STEPWISE, **AT_ONCE}[kind]
     made = getattr(import_module(f"legenda.dictionaries.{module}"), name)
     if kind == "matryoshka":
-        return made(units, k=k, groups=tuple(groups or groups_of(units)), revive=revive)
+        sizes = groups_of(units) if groups is None else groups
+        return made(units, k=k, groups=tuple(sizes), revive=revive)
     if kind in ("batch-topk", "topk"):
         return made(units, k=k, revive=revive)
     if kind in ("mp", "archetypal", "vsae"):

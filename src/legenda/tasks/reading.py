@@ -20,6 +20,7 @@ from legenda.explain.hierarchy import Hierarchy
 from legenda.models.seeing import open_seeing
 from legenda.tasks.caption import Caption, caption, worded
 from legenda.tasks.concept_folder import concept_folder
+from legenda.tasks.exemplars import Exemplars, load
 from legenda.tasks.image_concepts import By, ImageConcept, image_concepts
 from legenda.tasks.segment import segment
 from legenda.tasks.steer import steered
@@ -48,6 +49,7 @@ class Reader:
     names: tuple[Name, ...]
     relations: Hierarchy | None
     words: dict[int, str]
+    exemplars: Exemplars | None = None
 
     @classmethod
     def of(cls, atlas: str, device: str = "cpu") -> "Reader":
@@ -61,7 +63,9 @@ class Reader:
             survey = None
         names = folder.names() if (folder.path / "names.json").is_file() else ()
         words = {name.unit: name.word for name in names if name.word}
-        return cls(model, dictionary, survey, names, folder.relations(), words)
+        return cls(
+            model, dictionary, survey, names, folder.relations(), words, load(folder.path)
+        )  # fmt: skip
 
     @torch.no_grad()
     def read(
@@ -131,7 +135,7 @@ class Reader:
         own = {concept.unit for one in read for concept in one.concepts}
         kept = set(own)
         for unit in own:
-            kept |= self.relations.ancestors(unit)
+            kept |= self.relations.ancestors(unit) if unit in self.relations else set()
         edges = tuple(e for e in self.relations.edges if e.child in kept and e.parent in kept)
         units = {u for e in edges for u in (e.child, e.parent)}
         if not edges:

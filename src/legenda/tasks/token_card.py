@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from legenda.core.cooccurrence import Lift
-from legenda.core.explanation import Description
 from legenda.core.interval import Interval
+from legenda.describe.naming import NameCheck
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
@@ -69,6 +69,34 @@ class Exemplar:
     crop: Picture | None
 
 
+@dataclass(frozen=True)
+class TokenName:
+    """What a token is called, and how far to trust it.
+
+    Parameters
+    ----------
+    text: the word; None where there is none, for the `reason`.
+    by: what found it, or "a person".
+    reason: why it has no word, or why a person gave one; empty else.
+    score: of the best word, named or not; larger is nearer.
+    margin: by how much the best word beats the next.
+    null: what crops that have nothing in common score by chance; a word is a name above it.
+    candidates: the best words with their scores, the best first.
+    crops: how many it was named by; more say more surely.
+    check: how well the word tells this token's held-out crops from those of others.
+    """
+
+    text: str | None
+    by: str
+    reason: str = ""
+    score: float | None = None
+    margin: float | None = None
+    null: float | None = None
+    candidates: tuple[tuple[str, float], ...] = ()
+    crops: int = 0
+    check: NameCheck | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class TokenCard:
     """What is known of one token.
@@ -86,7 +114,7 @@ class TokenCard:
         interval; `by_chance` is the strongest where images are shuffled.
     neighbours: the entries nearest to it, with their distance.
     alone, company: how it decodes by itself, and on average among others; None where not drawn.
-    name: what it is called, once somebody has named it.
+    name: what it is called, or why it is called nothing; None where nobody tried.
     """
 
     token: int
@@ -102,4 +130,4 @@ class TokenCard:
     neighbours: tuple[tuple[int, float], ...]
     alone: Picture | None = None
     company: Picture | None = None
-    name: Description | None = None
+    name: TokenName | None = None

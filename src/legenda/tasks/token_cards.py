@@ -57,9 +57,7 @@ def cards(
     """
     size = len(vq.codebook)
     drawn = list(range(size)) if drawn is None else list(drawn)
-    first = {key: row for row, key in reversed(list(enumerate(survey.keys)))}
-    same = np.array([first[key] for key in survey.keys])
-    best = strongest(survey.tokens, scores, same, EXEMPLARS)
+    best = exemplars(survey, scores, EXEMPLARS)
     places = [place for token in drawn for place in best.get(token, [])]
     tiles = iter(() if (cut := draw.crops(vq, survey, places, shelf, report)) is None else cut)
     alone = pictured(drawn, draw.alone(vq, drawn, shelf, report))
@@ -70,6 +68,15 @@ def cards(
         *companions(survey, counts, size, seed), nearest(vq), best, crops,
     )  # fmt: skip
     return [made.card(token, alone.get(token), among.get(token)) for token in range(size)]
+
+
+def exemplars(
+    survey: Survey, scores: Float[np.ndarray, "b n"], count: int
+) -> dict[int, list[tuple[int, int]]]:
+    """Each token's most important cells, as rows and positions, each from another picture."""
+    first = {key: row for row, key in reversed(list(enumerate(survey.keys)))}
+    same = np.array([first[key] for key in survey.keys])
+    return strongest(survey.tokens, scores, same, count)
 
 
 def pictured(tokens: Sequence[int], tiles: draw.Tiles | None) -> dict[int, Picture]:

@@ -147,11 +147,20 @@ def tile(
     """A window of cells, cut out of a picture and brought to the size of all tiles."""
     (rows, columns), (h, w, _) = grid, picture.shape
     down, across = min(side, rows), min(side, columns)
-    y, x = at[0] * h // rows, at[1] * w // columns
-    cut = picture[y : (at[0] + down) * h // rows, x : (at[1] + across) * w // columns]
+    cut = piece(picture, grid, at, side)
     height, width = down * (h // rows), across * (w // columns)
     shrink = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     if size == (cut.shape[1], cut.shape[0]):
         return cut
     return np.asarray(Image.fromarray(cut).resize(size, Image.Resampling.BOX))
+
+
+def piece(
+    picture: UInt8[np.ndarray, "h w 3"], grid: Cells, at: Cells, side: int
+) -> UInt8[np.ndarray, "y x 3"]:
+    """A window of cells, as it is in a picture."""
+    (rows, columns), (h, w, _) = grid, picture.shape
+    down, across = min(side, rows), min(side, columns)
+    y, x = at[0] * h // rows, at[1] * w // columns
+    return picture[y : (at[0] + down) * h // rows, x : (at[1] + across) * w // columns]

