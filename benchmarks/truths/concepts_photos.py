@@ -123,7 +123,9 @@ def stability_rows(ours: Any, train: Seen, held: Seen) -> list[Row]:
     few = torch.randperm(train.acts.shape[1], generator=lot)[:POSITIONS]
     rows = ArrayRows(train.acts[:, few].flatten(0, 1).float())
     plan = FitSettings(steps=STEPS, lr=6e-4).plan()
-    made = [fit({"again": ours.learner}, rows, plan, 2048, seed)["again"] for seed in (0, 1)]
+    made = [
+        fit({"again": ours.learner}, rows, plan, batch=2048, seed=seed)["again"] for seed in (0, 1)
+    ]
     alive = [(strongest(one, held.acts) > 0).any(0) for one in made]
     found = Stability()([one.atoms for one in made], alive)
     say("stability: done")

@@ -34,9 +34,9 @@ AT_ONCE = 64
 SAMPLE = 20_000
 """Rows that the mean of the random directions and the principal axes are taken from."""
 FRUIT, PHOTOGRAPHS = "groceries", CIFAR.folder
-PAIRS = ("emoji", "openclipart", "tuxpaint")
-FULL = {"train": dict.fromkeys(PAIRS, 300), "held out": {}}
-QUICK = {
+PAIRS: tuple[str, ...] = ("emoji", "openclipart", "tuxpaint")
+FULL: dict[str, dict[str, int]] = {"train": dict.fromkeys(PAIRS, 300), "held out": {}}
+QUICK: dict[str, dict[str, int]] = {
     "train": {FRUIT: 224, PHOTOGRAPHS: 240, **dict.fromkeys(PAIRS, 20)},
     "held out": {FRUIT: 64, PHOTOGRAPHS: 64, **dict.fromkeys(PAIRS, 32)},
 }

@@ -135,7 +135,7 @@ def reasons(found: Probe, y: Tensor, asked: Tensor, words: dict[int, str]) -> li
 def description_rows(model: Any, books: dict[str, Any], held: Seen) -> list[Row]:
     """Classification by description: with the name in each sentence, and by looks alone."""
     coarse = {fine: kind for kind, several in KINDS.items() for fine in several}
-    tasks = {
+    tasks: dict[str, tuple[Seen, list[str], dict[str, str]]] = {
         "fruit": (held.of(FRUIT), list(KINDS), coarse),
         "CIFAR-10": (held.of(PHOTOGRAPHS), list(CLASSES), {c: c for c in CLASSES}),
     }

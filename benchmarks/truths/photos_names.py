@@ -140,6 +140,8 @@ class Patches:
 
     model: Any
     name: str = "patches"
+    ref: str = "patches"
+    grid: tuple[int, int] | None = None
 
     def embed_text(self, texts: list[str]) -> Float[Tensor, "t e"]:
         return self.model.embed_text(texts)

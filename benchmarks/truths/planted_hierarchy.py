@@ -26,8 +26,8 @@ from legenda.types import Atoms
 OURS = Relations(drawn=0)
 PUBLISHED = replace(OURS, published=True)
 
-ON, GOES_ON, BOTH = 0.28, 0.6, 0.6
-SPREAD, NOISE = 0.25, 0.05
+ON, GOES_ON, BOTH = 0.32, 0.5, 0.6
+SPREAD, NOISE = 0.25, 0.03
 BLOCK = 4096
 WORLDS = 4_000_000
 """Seeds of these worlds: no dictionary may begin from the draw that made the directions."""
@@ -96,7 +96,7 @@ class Planted:
         return on * strength.clamp(min=0.3), noise
 
 
-def planted(seed: int = 0, width: int = 64, roots: int = 5, children: int = 3, grandchildren: int = 2, shared: int = 3) -> Planted:  # fmt: skip # noqa: E501
+def planted(seed: int = 0, width: int = 128, roots: int = 5, children: int = 3, grandchildren: int = 2, shared: int = 3) -> Planted:  # fmt: skip # noqa: E501
     """Roots, their children and grandchildren, and some children of two roots at once."""
     parents: list[tuple[int, ...]] = [()] * roots
     parents += [(root,) for root in range(roots) for _ in range(children)]

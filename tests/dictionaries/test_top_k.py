@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from legenda.dictionaries.auxiliary import Revival, silent
-from legenda.dictionaries.selection import above, strongest, strongest_of_all
+from legenda.dictionaries.selection import above, rough, strongest, strongest_of_all
 from legenda.dictionaries.sparse_gradient import error
 from legenda.dictionaries.top_k import TopK
 from legenda.errors import BadInput
@@ -183,3 +183,18 @@ def test_a_revival_that_revives_nobody_is_refused():
         "Revival needs a weight of 0 or more, and after and most of 1 or more; it got "
         "weight=0.03125, after=0, most=256. Change these."
     )
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_rough_reading_is_wrong_by_its_bound_at_most(half):
+    rows = toys.drawn(200, 33) * torch.logspace(-3, 3, 200)[:, None]
+    module = toys.stirred(TopK(96, 5), toys.drawn(200, 33))
+    encoder = module.encoder.detach() * torch.logspace(-1, 1, 96)[:, None]
+    offset = module.offset.detach() * 30
+    exact = rows.double() @ encoder.double().T + offset.double()
+    for start, readings, wrong in rough(rows, encoder, offset, half):
+        gap = (readings.double() - exact[start : start + len(readings)]).abs()
+        rounding = torch.finfo(readings.dtype).eps * readings.double().abs()
+        assert (gap <= wrong[:, None] + rounding).all()
+        loose = float((wrong.double() / gap.amax(1)).median())
+        assert loose < (60 if half else 2000), "a bound that says nothing finds everybody"

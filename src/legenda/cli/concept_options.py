@@ -1,7 +1,7 @@
 """What the commands about concepts share: where a folder lies, and what is said of it."""
 
 from collections.abc import Callable
-from math import inf, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,16 @@ def whole(least: int, **given: str | None) -> dict[str, int]:
 
 def shown_interval(score: Any) -> str:
     """A score with its interval, beside its control."""
-    low, high = score.interval
-    said = f"{score.value:.3g} [{low:.3g}, {high:.3g}]"
+    said = f"{score.value:.3g}{between(score.interval)}"
     if score.control is not None:
         said += f", control {score.control:.3g}"
     return f"{said} (n {score.n})"
+
+
+def between(interval: tuple[float, float], digits: str = ".3g") -> str:
+    """An interval in words; nothing where one thing alone was measured."""
+    low, high = interval
+    return f" [{low:{digits}}, {high:{digits}}]" if isfinite(high - low) else ""
 
 
 def losing(json: bool) -> Callable[[str, str], None]:

@@ -1,14 +1,14 @@
 """`legenda name ATLAS`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from legenda.cli.concept_options import checked_folder, number
+from legenda.cli.concept_options import between, checked_folder, losing, number, seed_of
 from legenda.cli.output import progress, say, show, tell
-from legenda.cli.settings import wholes
-from legenda.errors import BadInput
+from legenda.errors import BadInput, Missing
 
 SHOWN = 30
 
@@ -59,37 +59,43 @@ def name(
     json
         Results on stdout, as JSON lines.
     """
-    from dataclasses import replace
-
-    from legenda.corpus.pictures import from_source
     from legenda.models.seeing import open_seeing
     from legenda.tasks.name_concepts import NameSettings, name_concepts, vocabulary_of
 
-    folder = checked_folder(atlas)
+    folder = checked_folder(atlas, there=True)
     if correct:
         return corrected(folder, correct, note, json)
-    share, origin = number(level, "level", 0), folder.origin
-    how = NameSettings(method, 0.95 if share is None else share, apart, wholes(seed=seed)["seed"] or 0)  # fmt: skip # noqa: E501
+    share, origin = number(level, "level", 1), folder.origin
+    how = NameSettings(method, 0.95 if share is None else share, apart, seed_of(seed))
     folder.survey()  # refused before a word is embedded
-    vocabulary = vocabulary_of(words)
-    _, held = replace(origin, images=images or origin.images).pictures(from_source(images or origin.images))  # fmt: skip # noqa: E501
+    vocabulary, held = vocabulary_of(words), held_out(origin, images)
     with progress("opening") as step:
-        found = name_concepts(
-            folder, open_seeing(origin.model, device), vocabulary, how, held, step
-        )
-    told(found, json)
-    say(f"{atlas}")
-    return 0
+        model = open_seeing(origin.model, device)
+        found = name_concepts(folder, model, vocabulary, how, held, step)
+    told(found.corrected, json)
+    lost = losing(json)
+    for key, why in found.refused:
+        lost(key, why)
+    say(f"{atlas}: relate its units with `{shlex.join(['legenda', 'relations', str(atlas)])}`")
+    return 2 if found.refused else 0
+
+
+def held_out(origin: Any, images: str | None) -> Any:
+    """The pictures that names are checked on, where they are now."""
+    from dataclasses import replace
+
+    where = origin if images is None else replace(origin, images=images)
+    try:
+        return where.pictures()[1]
+    except Missing as problem:
+        if images is not None:
+            raise
+        raise Missing(f"{problem} Say where the pictures are now with --images.") from None
 
 
 def corrected(folder: Any, given: list[str], note: str, json: bool) -> int:
     """Keep a person's words, and say what the units are called now."""
-    from legenda.describe.corrections import (
-        correct,
-        correction,
-        read_corrections,
-        write_corrections,
-    )
+    from legenda.describe.corrections import correct, correction, write_corrections
 
     dictionary, _ = folder.dictionary()
     place, size = folder.path / "corrections.json", len(dictionary.atoms)
@@ -99,13 +105,15 @@ def corrected(folder: Any, given: list[str], note: str, json: bool) -> int:
         if not equals or not left.strip().isdecimal() or int(left) >= size:
             raise BadInput(f"--correct needs UNIT=WORD, with a unit below {size}; it got {one!r}.")
         asked.append((int(left), word.strip()))
-    folder.names()
     for unit, word in asked:
+        known = folder.corrected()
         if word:
             correct(place, correction(unit, word, dictionary.atoms, note))
+        elif unit in {one.unit for one in known.held}:
+            kept = [one for one in known.held if one.unit != unit]
+            write_corrections(place, (*kept, *known.orphans))
         else:
-            kept = [c for c in read_corrections(place) if c.unit != unit]
-            write_corrections(place, kept)
+            say(f"there is no correction of unit {unit} to take back")
     told(folder.corrected(), json, {unit for unit, _ in asked})
     return 0
 
@@ -138,10 +146,10 @@ def summed(names: Any) -> str:
     said = f"{len(called)} of {len(names)} units have a name"
     if any(n.check and n.check.auroc == n.check.auroc for n in names):
         found = summary(names)
-        (value, (low, high)), random = found.names, found.random[0]
+        (value, ends), random = found.names, found.random[0]
         said += (
-            f"; on held-out pictures a name tells its patches with an AUROC of {value:.3f} "
-            f"[{low:.3f}, {high:.3f}] (random word {random:.3f}, n {found.n})"
+            f"; on held-out pictures a name tells its patches with an AUROC of {value:.3f}"
+            f"{between(ends, '.3f')} (random word {random:.3f}, n {found.n})"
         )
     return said
 

@@ -5,10 +5,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from legenda.cli.concept_options import number, positive
+from legenda.cli.concept_options import number, positive, seed_of
 from legenda.cli.output import progress, say, show, tell, write
-from legenda.cli.settings import wholes
 from legenda.errors import BadInput, Missing
+
+
+SCREEN = {"depth": 3, "width": 6, "roots": 12}
+"""How much of a tree fits a screen."""
+OURS = {".graphml": b"http://graphml.graphdrawing.org", ".svg": b'class="hierarchy"'}
+"""What files of ours have in their heads; others are never written over."""
 
 
 def relations(
@@ -20,6 +25,9 @@ def relations(
     least: str | None = None,
     published: Annotated[bool, Parameter(negative="")] = False,
     cycles: str = "merge",
+    depth: str | None = None,
+    width: str | None = None,
+    roots: str | None = None,
     graphml: Path | None = None,
     svg: Path | None = None,
     seed: str | None = None,
@@ -41,8 +49,14 @@ def relations(
         The published rule alone: no intervals, no lift.
     cycles
         merge takes the units of a cycle for one; cut leaves out its weakest edge.
+    depth
+        Levels of the tree that are drawn.
+    width
+        Children of a unit that are drawn.
+    roots
+        Trees that are drawn.
     graphml
-        A file to write the graph to, for other programs.
+        A file to write the whole graph to, for other programs.
     svg
         A file to draw the tree in.
     seed
@@ -50,48 +64,63 @@ def relations(
     json
         The hierarchy on stdout, as one JSON line.
     """
-    from legenda.show.graphml import graphml as as_graphml
-    from legenda.show.hierarchy import plain, tree
-    from legenda.show.hierarchy_svg import drawing
+    from legenda.show.hierarchy import Limits, plain, tree
     from legenda.tasks.concept_folder import concept_folder
 
     folder = concept_folder(atlas)
-    for path, ending in ((graphml, ".graphml"), (svg, ".svg")):
-        if path is not None and (path.suffix != ending or not path.parent.is_dir()):
-            raise BadInput(f"{path} cannot be written: name a file ending in {ending} in a folder that is there.")  # fmt: skip # noqa: E501
-    settings = {"share": number(share, "share", 0), "sure": number(sure, "sure", 0)}
-    given = {name: value for name, value in settings.items() if value is not None}
-    whole = wholes(least=least, seed=seed)
-    given |= positive(least=whole["least"])
-    given |= {} if whole["seed"] is None else {"seed": whole["seed"]}
-    shipped = bool(folder.name)
-    if shipped and (given or published or cycles != "merge"):
-        raise BadInput(f"{folder} ships with legenda and is only shown. Survey your own to find others.")  # fmt: skip # noqa: E501
-    found, edges = (folder.relations(), None) if shipped else related(folder, given, published, cycles)  # fmt: skip # noqa: E501
-    if found is None:
-        raise Missing(f"{folder} has no relations.")
-    words = folder.words()
-    for path, text in ((graphml, as_graphml), (svg, drawing)):
+    files = {".graphml": graphml, ".svg": svg}
+    for ending, path in files.items():
         if path is not None:
-            write(path, text(found, words))
+            writable(path, ending)
+    settings = {"share": number(share, "share", 1), "sure": number(sure, "sure", 1)}
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    given |= positive(least=least) | ({} if seed is None else {"seed": seed_of(seed)})
+    asked = positive(depth=depth, width=width, roots=roots)
+    words = folder.words()
+    found, edges = related(folder, given, published, cycles)
+    for ending, path in files.items():
+        if path is not None:
+            write(path, drawn(ending, found, words, Limits(**asked)))
             say(f"{path}")
     if json:
         tell({"kind": "relations", **plain(found, words)})
         return 0
-    if edges is not None:
-        for line in controls(edges):
-            show(line)
-    show(tree(found, words))
+    for line in controls(edges) if edges is not None else ():
+        show(line)
+    show(tree(found, words, Limits(**{**SCREEN, **asked})))
     return 0
 
 
+def writable(path: Path, ending: str) -> None:
+    """Refuse a file that cannot be written, or that somebody else wrote."""
+    if path.suffix != ending or not path.parent.is_dir():
+        raise BadInput(f"{path} cannot be written: name a file ending in {ending} in a folder that is there.")  # fmt: skip # noqa: E501
+    if path.exists() and not (path.is_file() and OURS[ending] in path.read_bytes()[:4096]):
+        raise BadInput(f"{path} is there, and legenda did not write it. Choose another name.")
+
+
+def drawn(ending: str, found: Any, words: dict[int, str], limits: Any) -> str:
+    """The hierarchy as a graph, whole, or as a picture."""
+    from legenda.show.graphml import graphml
+    from legenda.show.hierarchy_svg import drawing
+
+    return graphml(found, words) if ending == ".graphml" else drawing(found, words, limits)
+
+
 def related(folder: Any, given: dict[str, Any], published: bool, cycles: str) -> tuple[Any, Any]:
-    """Find the relations of a folder's survey."""
+    """The hierarchy of a folder's survey, and what it was made of; of what ships, it alone."""
     from legenda.explain.relations import Relations
     from legenda.tasks.relate_concepts import relate_concepts
 
     if cycles not in ("merge", "cut"):
         raise BadInput(f"--cycles is merge or cut; it got {cycles!r}.")
+    if folder.name:
+        if given or published or cycles != "merge":
+            raise BadInput(f"{folder} ships with legenda and is only shown. Survey your own to find others.")  # fmt: skip # noqa: E501
+        found = folder.relations()
+        if found is None:
+            raise Missing(f"no relations of {folder} ship with legenda.")
+        return found, None
     how = Relations(published=published, **given)
     with progress("relations") as step:
         made = relate_concepts(folder, how, cycles=cycles, report=step)  # pyright: ignore

@@ -1,5 +1,6 @@
 """`legenda survey MODEL IMAGES --out ATLAS`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,8 +8,7 @@ from cyclopts import Parameter
 
 from legenda.cli.concept_options import checked_folder, losing, number, positive
 from legenda.cli.output import progress, say, show, tell
-from legenda.cli.settings import wholes
-from legenda.errors import BadInput
+from legenda.errors import BadInput, Missing
 
 SHOWN = 12
 
@@ -70,14 +70,15 @@ def survey(
     folder = checked_folder(out)
     if verify:
         return verified(folder, json)
-    whole = positive(**wholes(top=top, per_image=per_image, workers=workers))
-    least = number(floor, "floor", 0)
-    source = from_source(images)
-    units = units_of(folder, model, device)
-    place = folder.path / "concepts.json"
-    before = folder.origin if place.exists() else Origin(str(units.model.ref), images, 0.0)
+    whole = positive(top=top, per_image=per_image, workers=workers)
+    least = number(floor, "floor")
+    source, units = from_source(images), units_of(folder, model, device)
+    before = folder.origin if folder.begun else Origin(str(units.model.ref), images, 0.0)
     origin = Origin(str(units.model.ref), images, before.held_out, before.seed)
     train, _ = origin.pictures(source)
+    folder.check(origin)
+    if not folder.fitted:
+        say(own_units(folder, units.model))
     if dry_run:
         limited = {name: whole[name] for name in ("top", "workers") if name in whole}
         return said_cost(cost(units, train, **limited), json)
@@ -90,7 +91,10 @@ def survey(
     for key, why in found.refused:
         lost(key, why)
     told(found, json)
-    say(f"{out}")
+    if folder.fitted and hasattr(units.model, "embed_text"):
+        say(f"{out}: name its units with `{shlex.join(['legenda', 'name', str(out)])}`")
+    else:
+        say(f"{out}")
     return 2 if found.refused else 0
 
 
@@ -116,6 +120,12 @@ def units_of(folder: Any, model: str, device: str) -> Any:
     return Units(seeing, Identity(positions_of(seeing, "a survey")[1]))
 
 
+def own_units(folder: Any, model: Any) -> str:
+    """What is surveyed where no dictionary is there."""
+    own = "the tokens of its codebook" if hasattr(model, "codebook") else "its neurons"
+    return f"{folder} has no dictionary; the units of {model.ref} are {own}"
+
+
 def kept(folder: Any, found: Any, pictures: Any, model: Any, step: Any) -> None:
     """Exemplars as small pictures, for the pages."""
     import numpy as np
@@ -132,7 +142,10 @@ def verified(folder: Any, json: bool) -> int:
     """Check the recorded files of a survey."""
     from legenda.corpus.record import Record
 
-    record = Record(folder.path / "survey")
+    place = folder.path / "survey"
+    if not place.is_dir():
+        raise Missing(f"{folder} has no survey yet. Make one with `legenda survey`.")
+    record = Record(place)
     with progress("verifying") as step:
         wrong = record.verify(lambda done, total: step("verifying", done, total))
     if json:
@@ -140,7 +153,7 @@ def verified(folder: Any, json: bool) -> int:
     else:
         show(f"{len(record)} files, {len(wrong)} damaged or absent")
     for name in wrong:
-        say(f"legenda: {folder.path / 'survey' / name} is damaged or absent. Survey again: only it is made anew.")  # fmt: skip # noqa: E501
+        say(f"legenda: {place / name} is damaged or absent. Survey again: only it is made anew.")
     return 2 if wrong else 0
 
 

@@ -31,7 +31,7 @@ METHODS: Mapping[str, Callable[[], Naming]] = {
     "contrastive": ContrastiveNaming,
 }
 Report = Callable[[str, int, int], None]
-CHECKED = 256
+CORRECTIONS, CHECKED = "corrections.json", 256
 """Held-out pictures that names are checked on, at most."""
 
 
@@ -61,6 +61,14 @@ class NameSettings:
                 f"{near(self.method, METHODS)}"
             )
         object.__setattr__(self, "made", METHODS[self.method]())
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """Names with a person's corrections, and the held-out pictures that could not be read."""
+
+    corrected: Corrected
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 def vocabulary_of(said: str, cache: Path | None = None) -> Vocabulary:
@@ -95,7 +103,7 @@ def name_concepts(
     how: NameSettings,
     held: Pictures | None = None,
     report: Report = lambda what, done, total: None,
-) -> Corrected:
+) -> Named:
     """Names for all units, checked, corrected by a person's, and written into the folder."""
     if not hasattr(model, "embed_text"):
         raise Unsupported(
@@ -103,7 +111,8 @@ def name_concepts(
             "Fit concepts to the patches of a dual encoder, such as zoo:photos@patches.",
         )  # fmt: skip
     dictionary, _ = folder.dictionary()
-    survey = folder.survey()
+    survey = folder.survey(len(dictionary.atoms))
+    read_corrections(folder.path / CORRECTIONS)  # refused before anything is written
     words = embedded(
         vocabulary, model.embed_text, getattr(model, "templates", None) or TEMPLATES,
         cache=folder.path / "words", encoder=str(model.ref),
@@ -113,21 +122,20 @@ def name_concepts(
     parents = ancestors(survey) if how.apart else None
     report("naming", 0, 1)
     found = named(evidence, vocabulary, words, how.made, Abstention(how.level, seed=how.seed), parents)  # fmt: skip # noqa: E501
-    if held is not None and len(held):
-        found = checked(
-            found, held_out(dictionary, model, held, report), vocabulary, words, how.seed
-        )
+    patches, refused = held_out(dictionary, model, held, report) if held else (None, ())
+    if patches is not None:
+        found = checked(found, patches, vocabulary, words, how.seed)
     about = {
         "model": str(model.ref), "vocabulary": vocabulary.source, "words": len(vocabulary),
         "settings": repr(how), "method": repr(how.made),
     }  # fmt: skip
     folder.write("names.json", names_to_json(found, about))
-    return hold(folder, found, dictionary)
+    return Named(hold(folder, found, dictionary), refused)
 
 
 def hold(folder: ConceptFolder, found: Any, dictionary: Any) -> Corrected:
     """A person's corrections over computed names, each tied to the atom it now holds for."""
-    place = folder.path / "corrections.json"
+    place = folder.path / CORRECTIONS
     fixed = corrected(found, read_corrections(place), dictionary.atoms)
     if fixed.held or fixed.orphans:
         write_corrections(place, (*fixed.held, *fixed.orphans))
@@ -135,26 +143,29 @@ def hold(folder: ConceptFolder, found: Any, dictionary: Any) -> Corrected:
 
 
 @torch.no_grad()
-def held_out(dictionary: Any, model: Any, pictures: Pictures, report: Report) -> HeldOut:
-    """Codes and patches of held-out pictures; those that cannot be read are left out."""
+def held_out(
+    dictionary: Any, model: Any, pictures: Pictures, report: Report
+) -> tuple[HeldOut | None, tuple[tuple[str, str], ...]]:
+    """Codes and patches of held-out pictures, and those that could not be read, each with why."""
     acts, numbers = [], []
+    refused: list[tuple[str, str]] = []
     parts = grouped(range(min(len(pictures), CHECKED)))
     for done, group in enumerate(groups_of(model, pictures, parts, False)):
         acts += acts_of(model, group)
         numbers += group.numbers
+        refused += group.refused.items()
         report("checking", done + 1, len(parts))
+    if not acts:
+        return None, tuple(refused)
     patches = torch.stack(acts)
     found = [dictionary.encode(part) for part in patches.split(32)]
     widest = max(codes.index.shape[2] for codes in found)
-    return HeldOut(
-        Codes(
-            torch.cat([wide(c.index, widest) for c in found]),
-            torch.cat([wide(c.weight, widest) for c in found]),
-            found[0].size,
-        ),
-        patches,
-        torch.tensor(numbers),
+    codes = Codes(
+        torch.cat([wide(c.index, widest) for c in found]),
+        torch.cat([wide(c.weight, widest) for c in found]),
+        found[0].size,
     )
+    return HeldOut(codes, patches, torch.tensor(numbers)), tuple(refused)
 
 
 def wide(values: torch.Tensor, slots: int) -> torch.Tensor:

@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 
 from legenda.core.codes import CodeEdit
+from legenda.core.model import prefix_of
 from legenda.core.units import Units
 from legenda.corpus.images import open_image
 from legenda.corpus.unit_survey import UnitSurvey
 from legenda.describe.chat import Chat
 from legenda.describe.naming import Name
 from legenda.describe.vocabulary import everyday_kinds
-from legenda.errors import Missing
+from legenda.errors import BadInput, Missing, Unsupported
 from legenda.explain.hierarchy import Hierarchy
 from legenda.models.seeing import open_seeing
 from legenda.tasks.caption import Caption, caption, worded
@@ -58,7 +59,7 @@ class Reader:
         dictionary, about = folder.dictionary()
         model = open_seeing(about.model, device)
         try:
-            survey = folder.survey()
+            survey = folder.survey(len(dictionary.atoms))
         except Missing:
             survey = None
         names = folder.names() if (folder.path / "names.json").is_file() else ()
@@ -82,12 +83,14 @@ class Reader:
         chat: Chat | None = None,
     ) -> PictureRead:  # fmt: skip
         """The same of a picture in memory."""
+        self.check(classes, edits, chat)
         x = self.model.pixels([picture])
-        acts = self.model.acts(x)
+        prefix = prefix_of(self.model, x)
+        acts = prefix.acts[:, (prefix.valid & ~prefix.special)[0]]
         codes = self.dictionary.encode(acts)
         held = None if self.survey is None else self.survey.active_images
         images = 0 if self.survey is None else self.survey.images
-        grid = self.model.grid
+        grid = self.model.grid or (1, acts.shape[1])
         (found,) = image_concepts(codes, grid, self.words, held, images, count, by, named)
         made = None
         if self.words:
@@ -99,6 +102,26 @@ class Reader:
             own = [c.word for c in found if c.word] or list(self.words.values())
             more["steered"] = self.changes(x, edits, list(classes or own[:6]))
         return PictureRead(picture, source, found, made, more)
+
+    def check(
+        self, classes: Sequence[str] = (), edits: Sequence[CodeEdit] = (), chat: Chat | None = None
+    ) -> None:
+        """Refuse what needs sentences or names where there are none."""
+        if (classes or edits) and not hasattr(self.model, "embed_text"):
+            raise Unsupported(
+                "comparing with sentences", "a model whose patches meet sentences", self.model.ref,
+                "Fit concepts to the patches of a dual encoder, such as zoo:photos@patches.",
+            )  # fmt: skip
+        if edits and not classes and not self.words:
+            raise BadInput(
+                "a change is told by likeness to sentences; no unit has a name, and no classes "
+                "were given. Give some, or name the units with `legenda name`."
+            )
+        if chat and not self.words:
+            raise BadInput(
+                "a caption is made of the names of units; none has one. Name them with "
+                "`legenda name`, or leave the chat model out."
+            )
 
     def segments(self, acts: torch.Tensor, classes: Sequence[str]) -> list[Plain]:
         """Which share of a picture matches which sentence best, and by what concepts."""
@@ -132,13 +155,12 @@ class Reader:
         """The part of the hierarchy that the concepts of some pictures lie in."""
         if self.relations is None:
             return None
-        own = {concept.unit for one in read for concept in one.concepts}
-        kept = set(own)
-        for unit in own:
-            kept |= self.relations.ancestors(unit) if unit in self.relations else set()
+        units = {concept.unit for one in read for concept in one.concepts}
+        own = {self.relations.known(unit) for unit in units if unit in self.relations}
+        kept = own.union(*(self.relations.ancestors(unit) for unit in own))
         edges = tuple(e for e in self.relations.edges if e.child in kept and e.parent in kept)
         units = {u for e in edges for u in (e.child, e.parent)}
         if not edges:
             return None
         active = {u: n for u, n in self.relations.active.items() if u in units}
-        return replace(self.relations, active=active, edges=edges)
+        return replace(self.relations, active=active, edges=edges, implied=0, cycles=(), chance=None)

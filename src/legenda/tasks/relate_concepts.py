@@ -36,26 +36,29 @@ def relate_concepts(
     report: Report = lambda what, done, total: None,
 ) -> Related:
     """Edges of the survey, told apart by where units are on, and written into the folder."""
-    survey = folder.survey()
+    dictionary = folder.dictionary()[0] if folder.fitted else None
+    survey = folder.survey(None if dictionary is None else len(dictionary.atoms))
     edges = how(survey)
     if len(edges) and survey.grid is not None and (folder.path / "survey").is_dir():
         pairs = SupportPairs(edges.pairs, len(survey), survey.grid)
         record = Record(folder.path / "survey")
-        for done, codes in enumerate(recorded(record, survey)):
-            pairs.update(codes)
-            report("comparing", done + 1, len(record))
+        for i in range(len(record)):
+            for codes in recorded(record, i, survey):
+                pairs.update(codes)
+            report("comparing", i + 1, len(record))
         edges = edges.typed((kinds or Kinds())(pairs.result()))
     found = hierarchy(edges, cycles)
-    absorbed = Absorption()(survey, folder.dictionary()[0].atoms, edges.pairs) if folder.fitted and len(edges) else None  # fmt: skip # noqa: E501
+    absorbed = None
+    if dictionary is not None and len(edges):
+        absorbed = Absorption(seed=how.seed)(survey, dictionary.atoms, edges.pairs)
     folder.write("relations.json", {"schema": SCHEMA, **found.plain()})
     return Related(edges, found, absorbed)
 
 
-def recorded(record: Record, survey: UnitSurvey) -> Iterator[Codes]:
-    """The codes of a survey's pictures, group by group, read again from disk."""
-    positions = (survey.grid or (1, 1))[0] * (survey.grid or (1, 1))[1]
-    for i in range(len(record)):
-        for shard in unpacked(record.read(i)):
-            codes, mask = shard.codes(len(survey))
-            if len(mask) and mask.shape[1] == positions:
-                yield codes
+def recorded(record: Record, i: int, survey: UnitSurvey) -> Iterator[Codes]:
+    """The codes of file i of a survey, some pictures at a time, read again from disk."""
+    h, w = survey.grid or (1, 1)
+    for shard in unpacked(record.read(i)):
+        codes, mask = shard.codes(len(survey))
+        if len(mask) and mask.shape[1] == h * w:
+            yield codes

@@ -1,7 +1,11 @@
-"""Cards are dealt: what was counted of all tokens, and drawn of some, put together by token."""
+"""Cards are dealt: what was counted of all tokens, and drawn of some, put together by token.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A person's word for a token is put on its card last, over any other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +14,14 @@ from jaxtyping import Float
 from legenda.agreement import named
 from legenda.core.cooccurrence import Lift, PairCounts
 from legenda.core.interval import wilson
+from legenda.describe.corrections import (
+    corrected,
+    correction,
+    read_corrections,
+    write_corrections,
+)
+from legenda.describe.naming import PERSON, Name
+from legenda.errors import BadInput
 from legenda.explain.concept_tokens import TokenCounts
 from legenda.models.vq import VQ
 from legenda.tasks import token_pictures as draw
@@ -21,9 +33,11 @@ from legenda.tasks.token_card import (
     Picture,
     Share,
     TokenCard,
+    TokenName,
 )
 from legenda.tasks.token_counts import Occurrence, Shares, company, occurrence, shares, strongest
 from legenda.tasks.token_survey import Report, Survey, silent
+from legenda.types import Atoms
 
 EXEMPLARS, CLASSES, COMPANY, NEIGHBOURS = 6, 5, 5, 5
 """So many are listed on a card, at most."""
@@ -183,3 +197,42 @@ def share(
     """One of many shares."""
     ends = float(low[row, column]), float(high[row, column])
     return Share(float(value[row, column]), ends, n)
+
+
+def asked(given: Sequence[str] | None, place: Path, size: int) -> list[tuple[int, str]]:
+    """A person's words as they are typed, TOKEN=WORD; a file that is damaged is refused now."""
+    read_corrections(place)
+    found = []
+    for one in given or ():
+        left, equals, word = one.partition("=")
+        if not equals or not left.strip().isdecimal() or int(left) >= size:
+            raise BadInput(f"--correct needs TOKEN=WORD, with a token below {size}; it got {one!r}.")  # fmt: skip # noqa: E501
+        found.append((int(left), word.strip()))
+    return found
+
+
+def with_corrections(
+    cards: Sequence[TokenCard],
+    atoms: Atoms,
+    place: Path,
+    words: Sequence[tuple[int, str]] = (),
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> list[TokenCard]:
+    """Cards with a person's words in place of others; new words are kept in the file, "" leaves it."""  # noqa: E501
+    before = read_corrections(place)
+    held = [one for one in before if one.unit not in dict(words)]
+    held += [correction(token, word, atoms) for token, word in dict(words).items() if word]
+    blank = [Name(token, None, 0.0, 0.0, ()) for token in range(len(atoms))]
+    fixed = corrected(blank, held, atoms)
+    if (after := (*fixed.held, *fixed.orphans)) != before:
+        write_corrections(place, after)
+    for old, new in fixed.moved:
+        tell(f"a correction of token {old} now holds for token {new}, whose entry is nearest")
+    for one in fixed.orphans:
+        tell(f"the correction {one.unit}={one.word} holds for no token of this model; it is kept aside")  # fmt: skip # noqa: E501
+    made = list(cards)
+    for one in fixed.held:
+        own = made[one.unit].name or TokenName(None, PERSON)
+        said = {"text": one.word, "by": PERSON, "reason": one.note or "corrected", "check": None}
+        made[one.unit] = replace(made[one.unit], name=replace(own, **said))
+    return made

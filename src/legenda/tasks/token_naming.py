@@ -14,11 +14,11 @@ is a control: with all crops dealt out to tokens by lot, how many would have a n
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,20 +29,13 @@ from torch import Tensor
 from legenda.core.codes import Codes
 from legenda.core.interval import wilson
 from legenda.describe.centred_naming import CentredNaming
-from legenda.describe.corrections import (
-    Corrected,
-    corrected,
-    correction,
-    read_corrections,
-    write_corrections,
-)
 from legenda.describe.name_check import HeldOut, Summary, checked, summary
 from legenda.describe.name_file import finite, name_of
-from legenda.describe.naming import PERSON, Abstention, Name
+from legenda.describe.naming import Abstention, Name
 from legenda.describe.token_names import Crops, embedded_crops, token_names
 from legenda.describe.unit_vectors import Naming
 from legenda.describe.vocabulary import Vocabulary
-from legenda.describe.word_embeddings import TEMPLATES, embedded
+from legenda.describe.word_embeddings import TEMPLATES, Templates, embedded
 from legenda.errors import BadInput, Unsupported
 from legenda.models.dual import Dual
 from legenda.models.opening import is_factory, made_by, open_model
@@ -53,10 +46,7 @@ from legenda.tasks.name_concepts import vocabulary_of
 from legenda.tasks.shelf import Shelf, fingerprint, shards
 from legenda.tasks.token_card import Share, TokenName
 from legenda.tasks.token_cards import exemplars
-from legenda.tasks.token_survey import BATCH, Report, Survey, model_key, silent
-
-if TYPE_CHECKING:
-    from legenda.tasks.tokens import TokenBook
+from legenda.tasks.token_survey import Report, Survey, model_key, silent
 
 EVERY = 4
 """One crop of so many is held out."""
@@ -92,6 +82,20 @@ class TokenNaming:
                 f"tokens are named by {EVERY} crops or more, of a cell or more; it got "
                 f"crops={self.crops} and side={self.side}."
             )
+
+    @property
+    def words(self) -> str:
+        """Sixteen letters for the words, and the sentences they are put into."""
+        return fingerprint(self.vocabulary.words, self.vocabulary.kinds, sorted(self.templates.items()))  # fmt: skip # noqa: E501
+
+    @property
+    def templates(self) -> Templates:
+        """The sentences."""
+        return self.model.templates or TEMPLATES  # pyright: ignore
+
+    def seen(self, pictures: Sequence[Image.Image]) -> Float[Tensor, "m e"]:
+        """Pictures embedded."""
+        return self.model.embed_images(self.model.pixels(pictures))
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +144,15 @@ def naming_of(model: str | None, words: str | None, device: str = "cpu") -> Toke
             f"{words!r}."
         )
     vocabulary = vocabulary_of("everyday" if words is None else words)
-    found = made_by(model) if is_factory(model) else open_model(model, device=device)
+    # a factory is called here, since `open_model` would ask a plain module for its site first
+    other = is_factory(model) and not isinstance(made_by(model), Dual)
+    found = None if other else open_model(model, device=device)
     if not isinstance(found, Dual):
         raise Unsupported(
             "--name-with", "a dual encoder, which reads pictures and sentences", model,
             "Try zoo:photos, or a CLIP or SigLIP folder.",
         )  # fmt: skip
-    return TokenNaming(open_model(model, device=device) if is_factory(model) else found, vocabulary)
+    return TokenNaming(found, vocabulary)
 
 
 def seeable(vq: VQ) -> None:
@@ -168,24 +174,22 @@ def name_tokens(
     report: Report = silent,
 ) -> TokenNames:
     """Names for some tokens of a model, by their most important cells in a survey."""
-    seeable(vq)
-    best = exemplars(survey, scores, how.crops)
+    best, tokens = exemplars(survey, scores, how.crops), sorted(tokens)
     cells = [
         Cell(token, row, position, rank % EVERY == EVERY - 1)
-        for token in sorted(tokens)
+        for token in tokens
         for rank, (row, position) in enumerate(best.get(token, []))
     ]
-    own = [cell.token for cell in cells if not cell.held]
-    on = [looked_with(vq, how), said(survey, cells), wording(how), repr(how), len(vq.codebook)]
-    make = partial(settled, vq, survey, cells, how, shelf, report)
-    record = json.loads(bytes(shelf.once("names", on, make)["json"].numpy().tobytes()))
-    found = [name_of(one) for one in record["names"]]
-    names = {token: token_name(found[token], own.count(token), how) for token in sorted(tokens)}
-    n = len(names)
-    named, dealt = sum(one.text is not None for one in names.values()), record["shuffled"]
+    eye = [model_key(vq), identity(how.model), how.side]
+    on = [eye, [(survey.keys[c.row], *astuple(c)) for c in cells], how.words, repr(how)]
+    make = partial(settled, vq, survey, cells, how, eye, shelf, report)
+    record = json.loads(shelf.once("names", on, make)["json"].numpy().tobytes())
+    found, own = list(map(name_of, record["names"])), Counter(c.token for c in cells if not c.held)
+    names = {token: token_name(found[token], own[token], how) for token in tokens}
+    word, n, dealt = sum(one.text is not None for one in names.values()), len(names), record["dealt"]  # fmt: skip # noqa: E501
     there = any(one.check for one in names.values())
     return TokenNames(
-        names, how, crop_size(vq, how.side), Share(named / n, wilson(named, n), n),
+        names, how, draw.size(vq, how.side), Share(word / n, wilson(word, n), n),
         Share(dealt / n, wilson(dealt, n), n), summary(found, how.seed) if there else None,
     )  # fmt: skip
 
@@ -193,46 +197,59 @@ def name_tokens(
 def token_name(name: Name, crops: int, how: TokenNaming) -> TokenName:
     """A name as a card holds it."""
     check = name.check if name.check and name.check.n else None
-    by = f"{how.model.ref}, {name.by}"
-    return TokenName(
-        name.word, by, name.reason, name.score, name.margin, name.null, name.candidates, crops,
-        check,
-    )  # fmt: skip
+    numbers = name.score, name.margin, name.null, name.candidates, crops, check
+    return TokenName(name.word, how.model.ref, name.reason, *numbers)
 
 
 def settled(
-    vq: VQ, survey: Survey, cells: Sequence[Cell], how: TokenNaming, shelf: Shelf, report: Report
-) -> dict[str, Tensor]:
-    """All names, and how many tokens have one where their crops are shuffled; as JSON."""
+    vq: VQ, survey: Survey, cells: Sequence[Cell], how: TokenNaming, eye: list[Any], shelf: Shelf,
+    report: Report,
+) -> dict[str, Tensor]:  # fmt: skip
+    """All names, and how many tokens have one where crops are dealt out by lot; as JSON."""
     size, vocabulary = len(vq.codebook), how.vocabulary
-    rows = looked_at(vq, survey, cells, how, shelf, report)
+    rows = looked_at(vq, survey, cells, how, eye, shelf, report)
     words = embedded(
-        vocabulary, how.model.embed_text, how.model.templates or TEMPLATES,
-        cache=shelf.folder and shelf.folder / "words", encoder=how.model.ref,
-        report=lambda done, total: report("words", done, total),
+        vocabulary, how.model.embed_text, how.templates, shelf.folder and shelf.folder / "words",
+        lambda done, total: report("words", done, total), how.model.ref,
     )  # fmt: skip
-    token = torch.tensor([cell.token for cell in cells])
-    held = torch.tensor([cell.held for cell in cells])
+    token, held, picture = (torch.tensor([getattr(c, name) for c in cells]) for name in ("token", "held", "row"))  # fmt: skip # noqa: E501
     crops, abstain = Crops(rows[~held], token[~held]), Abstention(how.level, seed=how.seed)
     report("naming", 0, 2)
     names = token_names(crops, size, vocabulary, words, how.method, abstain)
     if bool(held.any()):
-        pictures = torch.tensor([cell.row for cell in cells])
-        names = checked(names, aside(rows, token, pictures, held, size), vocabulary, words, how.seed)  # fmt: skip # noqa: E501
+        index = token[held][:, None, None]  # each crop is a picture with one position
+        codes = Codes(index, torch.ones(index.shape), size)
+        aside = HeldOut(codes, rows[held][:, None], picture[held])
+        names = checked(names, aside, vocabulary, words, how.seed)
     report("naming", 1, 2)
     lot = torch.Generator().manual_seed(how.seed + 1)  # another deal than those of the null
-    mixed = replace(crops, token=crops.token[torch.randperm(len(crops.token), generator=lot)])
+    mixed = Crops(crops.rows, crops.token[torch.randperm(len(crops.token), generator=lot)])
     dealt = token_names(mixed, size, vocabulary, words, how.method, abstain)
     record = {
         "names": [finite(asdict(name)) for name in names],
-        "shuffled": sum(name.word is not None for name in dealt),
+        "dealt": sum(name.word is not None for name in dealt),
     }
-    data = json.dumps(record, ensure_ascii=False).encode()
-    return {"json": torch.frombuffer(bytearray(data), dtype=torch.uint8)}
+    return {"json": torch.frombuffer(bytearray(json.dumps(record).encode()), dtype=torch.uint8)}
 
 
-def aside(rows: Tensor, token: Tensor, pictures: Tensor, held: Tensor, size: int) -> HeldOut:
-    """The crops that names are checked on, each as a picture's one position with its token."""
-    index = token[held][:, None, None]
-    codes = Codes(index, torch.ones_like(index, dtype=torch.float32), size)
-    return HeldOut(codes, rows[held][:, None], pictures[held])
+def looked_at(
+    vq: VQ, survey: Survey, cells: Sequence[Cell], how: TokenNaming, eye: list[Any], shelf: Shelf,
+    report: Report,
+) -> Float[Tensor, "m e"]:  # fmt: skip
+    """The crops around cells, embedded."""
+    found: dict[int, Tensor] = {}
+    for part in shards([survey.keys[c.row] for c in cells]):
+        some = sorted(part, key=lambda i: (survey.keys[cells[i].row], cells[i].position))
+        on = [eye, [(survey.keys[cells[i].row], cells[i].position) for i in some]]
+        make = partial(looks, vq, survey, [cells[i] for i in some], how)
+        found |= zip(some, shelf.once("looks", on, make)["rows"], strict=True)
+        report("looking at crops", len(found), len(cells))
+    return torch.stack([found[i] for i in range(len(cells))])
+
+
+def looks(vq: VQ, survey: Survey, cells: Sequence[Cell], how: TokenNaming) -> dict[str, Tensor]:
+    """A part of that."""
+    places = [(c.row, *divmod(c.position, vq.grid[1])) for c in cells]
+    crops = map(Image.fromarray, draw.decoded(vq, survey, places, how.side))
+    one_each = {number: [crop] for number, crop in enumerate(crops)}
+    return {"rows": embedded_crops(one_each, how.seen).rows}

@@ -134,11 +134,33 @@ def cropped(vq: VQ, survey: Survey, cells: Sequence[tuple[int, int, int]]) -> di
     return {"tiles": torch.from_numpy(np.stack(made))}
 
 
+@torch.no_grad()
+def decoded(
+    vq: VQ, survey: Survey, cells: Sequence[tuple[int, int, int]], side: int
+) -> list[UInt8[np.ndarray, "y x 3"]]:
+    """What is decoded around cells, in the pixels of the decoder; each picture decoded once."""
+    rows, cut = sorted({row for row, _, _ in cells}), {}
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        grids = torch.from_numpy(survey.tokens[some].astype(np.int64)).to(vq.codebook.atoms.device)
+        shown = dict(zip(some, vq.bytes(vq.decode(vq.embed(grids))).cpu().numpy(), strict=True))
+        for row, y, x in cells:
+            if row in shown:
+                cut[row, y, x] = piece(shown[row], vq.grid, window(vq, y, x, side), side)
+    return [cut[cell] for cell in cells]
+
+
 def window(vq: VQ, row: int, column: int, side: int) -> Cells:
     """Where a window of cells around a cell begins, so that it lies on the grid."""
     (rows, columns), half = vq.grid, side // 2
     top = min(max(0, row - half), max(0, rows - side))
     return top, min(max(0, column - half), max(0, columns - side))
+
+
+def size(vq: VQ, side: int) -> Cells:
+    """Rows and columns of pixels that a window of cells has in what is decoded."""
+    (rows, columns), (h, w) = vq.grid, vq.preprocess.size
+    return min(side, rows) * h // rows, min(side, columns) * w // columns
 
 
 def tile(

@@ -38,6 +38,7 @@ from legenda.tasks.shelf import Shelf, fingerprint
 from legenda.tasks.token_card import TokenCard
 from legenda.tasks.token_cards import by_importance, cards
 from legenda.tasks.token_counts import counted, shares
+from legenda.tasks.token_naming import TokenNames, TokenNaming, name_tokens, seeable
 from legenda.tasks.token_survey import Report, Survey, silent, survey_importance, survey_tokens
 
 __all__ = ["TokenBook", "TokenCard", "cards", "token_book"]
@@ -65,6 +66,7 @@ class TokenBook:
         the labels are shuffled; of `asked` pairs.
     survey: the images.
     settings: what all this depends on.
+    names: of the drawn tokens, where names were asked for.
     """
 
     cards: list[TokenCard]
@@ -79,6 +81,7 @@ class TokenBook:
     asked: int
     survey: Survey
     settings: dict[str, Any]
+    names: TokenNames | None = None
 
 
 def token_book(
@@ -93,6 +96,7 @@ def token_book(
     epochs: int | None = None,
     seed: int = 0,
     most: int = MOST,
+    naming: TokenNaming | None = None,
     report: Report = silent,
     lost: Callable[[str], None] = lambda sentence: None,
 ) -> TokenBook:
@@ -108,10 +112,13 @@ def token_book(
     epochs: of the training; more train longer. None: as many as make `STEPS` steps.
     seed: of the training and its split, and of what is shuffled.
     most: tokens that are drawn, at most; more make the page heavier.
+    naming: how the drawn tokens are named; None names none.
     report: is told what is being done, how much of it is done, and how much there is.
     lost: is told why an image cannot be read; the others go on.
     """
     check(vq, labels, concepts, how, epochs)
+    if naming is not None:
+        seeable(vq)
     shelf = Shelf(folder)
     survey = survey_tokens(vq, labels, shelf, report, lost)
     if concepts is None:
@@ -124,14 +131,19 @@ def token_book(
     baseline = replace(how, by="frequency").rank(counts, names)
     drawn = shown(counts, (ranking, baseline), most)
     made = cards(vq, survey, scores, counts, drawn=drawn, seed=seed, shelf=shelf, report=report)
+    names = None if naming is None else name_tokens(vq, survey, scores, drawn, naming, shelf, report)  # fmt: skip # noqa: E501
+    if names is not None:
+        made = [replace(card, name=names.names.get(card.token)) for card in made]
     shuffled = shares(tally(vq, survey, scores, how.top, seed)).standing
     settings = {
         "model": vq.ref, "extractor": concepts.ref, "measured on": judged,
         "importance": repr(importance), "ranking": repr(how), "seed": seed,
     }  # fmt: skip
+    if naming is not None:
+        settings |= {"named by": naming.model.ref, "naming": repr(naming)}
     return TokenBook(
         made, tuple(drawn), ranking, baseline, accuracy, concepts.name, judged,
-        shares(counts).standing, shuffled, counts.tops.numel(), survey, settings,
+        shares(counts).standing, shuffled, counts.tops.numel(), survey, settings, names,
     )  # fmt: skip
 
 
