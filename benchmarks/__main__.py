@@ -16,7 +16,6 @@ ROWS = {
         "masking": "benchmarks.speed.masking",
         "cliffs-delta": "benchmarks.speed.cliffs_delta",
         "sae": "benchmarks.speed.sae",
-        "sae": "benchmarks.speed.sae",
         "survey": "benchmarks.speed.survey",
         "pair-counts": "benchmarks.speed.pair_counts",
         "naming": "benchmarks.speed.naming",

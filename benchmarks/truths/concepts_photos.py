@@ -96,12 +96,15 @@ def likeness_rows(model: Any, dictionaries: dict[str, Any], held: Seen) -> list[
     pictures = [few.pictures.open(i) for i in few.numbers]
     parts = [pictures[i : i + 32] for i in range(0, len(pictures), 32)]
     places = torch.cat([model.module.places(model.pixels(part)) for part in parts])
+    middle = places.mean((0, 1))
     embedded = {"MobileNetV2": places.mean(1), "zoo:vq's judge": judged(pictures)}
     rows = []
     for name, book in dictionaries.items():
         codes, peaks = coded(book, few.acts), strongest(book, few.acts)
-        found = CSquared(top=10)(codes, model.grid, lambda i: places[i].unflatten(0, model.grid))
-        rows.append(row(f"{name}: C² by MobileNetV2", found.score))
+        for told, features in (("", places), (", its mean taken away", places - middle)):
+            maps = features.unflatten(1, model.grid)
+            found = CSquared(top=10)(codes, model.grid, lambda i, maps=maps: maps[i])
+            rows.append(row(f"{name}: C² by MobileNetV2{told}", found.score))
         for encoder, vectors in embedded.items():
             one = Monosemanticity()(peaks, vectors)
             rows.append(row(f"{name}: monosemanticity by {encoder}", one.score))

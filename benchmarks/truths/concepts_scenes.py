@@ -1,8 +1,9 @@
 """What the shipped concepts of `zoo:scenes` find in scenes whose every factor is known.
 
 `make truth ROW=concepts-scenes`. Held-out scenes; beside the shipped dictionary stand random
-directions and principal axes (each split into its two sides) with as many units on. A unit's name
-is right where the word may be said of what fills at least half of the unit's mass.
+directions and principal axes (each split into its two sides) with as many units on. A patch shows a
+factor where a twentieth of it or more does. A unit marks a factor where half of its mass or more
+lies on patches that show it, and its name is right where the word may be said of such a factor.
 """
 
 import sys
@@ -29,7 +30,7 @@ CUTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Shares of a unit's largest weight, of which the best is chosen with the unit, on other scenes."""
 APART = 10_000
 """Scenes from here on chose nothing; the first of the held-out ones checked the names."""
-MARKS = 0.5
+MARKS, SHOWS = 0.5, 0.05
 FAMILIES = {"round shape": "round", "angular shape": "angular"}
 ASPECTS = ("kind", "colour", "texture", "ground", "family", "part")
 
@@ -55,7 +56,7 @@ def measure() -> Measurement:
         codes = limited(book.encode(acts), k if name == "PCA" else None)
         sys.stderr.write(f"{name}\n")
         rows += of_book(name, book, codes, acts, shares, scenes, known)
-    rows += of_names(folder, ours.encode(acts), shares, known)
+    rows += of_names(folder, ours.encode(acts), (shares >= SHOWS).float(), known)
     notes = (
         f"{count} scenes from seed {HELD_OUT + APART} on; {len(known)} factors",
         "recovered: the best unit and cut for a factor, chosen on one half of the scenes, has an IoU of .5 or more with it on the other; its control exchanges the scenes of every unit",

@@ -46,7 +46,7 @@ def test_codes_with_noise_give_it_nearly():
     strengths = world.strengths(20_000, HELD_OUT)
     kept = torch.rand(strengths.shape, generator=lot) > 0.1
     weights = strengths * kept * (1 + 0.2 * torch.randn(strengths.shape, generator=lot))
-    weights += 0.2 * (torch.rand(strengths.shape, generator=lot) < 0.01)
+    weights += 0.2 * (torch.rand(strengths.shape, generator=lot) < 0.002)
     assert found(world, dense(weights), world.directions).agreement.f1 >= 0.9
 
 
@@ -59,10 +59,10 @@ def test_a_learned_dictionary_gives_it():
 
     world = planted(1)
     rows, held = world.rows(65_536), world.rows(20_480, HELD_OUT)[:, None]
-    plan = replace(PLAN, steps=1200, lr=5e-3, warmup=50)
+    plan = replace(PLAN, steps=2500, lr=5e-3, warmup=100)
     learned = learn(LEARNERS["BatchTopK"], rows, batch=512, seed=1, plan=plan)
     assert found(world, learned.encode(held), learned.atoms).agreement.f1 >= 0.9
-    chance = RandomAtoms(56, 3).fit(rows, 1)
+    chance = RandomAtoms(96, 3).fit(rows, 1)
     assert found(world, chance.encode(held), chance.atoms).agreement.f1 < 0.1
 
 

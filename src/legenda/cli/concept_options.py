@@ -1,6 +1,6 @@
 """What the commands about concepts share: where a folder lies, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,15 @@ def number(given: str | None, option: str, most: float = inf) -> float | None:
 
 def positive(**given: str | None) -> dict[str, int]:
     """Whole numbers of 1 or more as they are typed; those that were not given are left out."""
-    return whole(1, **given)
+    return at_least(1, given)
 
 
 def seed_of(given: str | None) -> int:
     """A seed as it is typed; 0 where none is."""
-    return whole(0, seed=given).get("seed", 0)
+    return at_least(0, {"seed": given}).get("seed", 0)
 
 
-def whole(least: int, **given: str | None) -> dict[str, int]:
+def at_least(least: int, given: Mapping[str, str | None]) -> dict[str, int]:
     """Whole numbers of `least` or more."""
     typed = wholes(**{name.replace("_", "-"): value for name, value in given.items()})
     for name, value in typed.items():

@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from legenda.cli.concept_options import positive
 from legenda.cli.output import progress, say, show, tell, writable, write
-from legenda.cli.settings import wholes
 from legenda.errors import BadInput, LegendaError
 
 
@@ -48,7 +47,8 @@ def concepts(
     classes
         Sentences with commas between: which part of a picture matches which, by what concepts.
     steer
-        A change such as wheel+3, 12=0, car:off or wheel>sail: what the picture would mean then.
+        A change such as wheel+3, 12=0, car:off or wheel>sail: what the picture would mean then. Of
+        several units with one name, the one that it fits best is changed.
     chat
         Address of a chat model that puts the caption into words, such as http://localhost:11434/v1.
     chat_model
@@ -66,22 +66,18 @@ def concepts(
     if not images:
         raise BadInput("concepts needs a picture or more. Name them.")
     writable(out, folder=False)
-    number = positive(**wholes(count=count)).get("count", 12)
-    talker = from_environment(chat, chat_model)
-    texts = [part.strip() for part in (classes or "").split(",") if part.strip()]
+    number, way = positive(count=count).get("count", 12), asked(by)
+    talker, texts = from_environment(chat, chat_model), sentences(classes)
     with progress("opening") as step:
         held = opened(atlas, device)
         edits = changes(steer, held)
+        held.check(texts, edits, talker)
         found, refused = [], []
         for done, path in enumerate(images):
             step("concepts", done, len(images))
-            try:
-                found.append(held.read(path, number, asked(by), named, texts, edits, talker))
-            except LegendaError as error:
-                if len(images) == 1:
-                    raise
-                refused.append(str(error))
-                say(f"legenda: {error}")
+            picture = read(path, refused if len(images) > 1 else None)
+            if picture is not None:
+                found.append(held.seen(picture, path.name, number, way, named, texts, edits, talker))  # fmt: skip # noqa: E501
     shown = [(plain(one, held.names, held.relations), one.picture) for one in found]
     for said, _ in shown:
         tell(said) if json else show(card(said))
@@ -89,7 +85,7 @@ def concepts(
         tell({"error": one})
     if not found:
         return 2
-    command = again(images, atlas, out, count, by, named, classes, steer)
+    command = again(images, atlas, out, count, by, named, classes, steer, chat, chat_model, device)
     html = page(
         shown, held.model.preprocess, held.near(found), held.words,
         held.exemplars, refused=refused, command=command,
@@ -101,6 +97,28 @@ def concepts(
 
         webbrowser.open(out.resolve().as_uri())
     return 2 if refused else 0
+
+
+def read(path: Path, refused: list[str] | None) -> Any:
+    """A picture; where one of several cannot be read, nothing, and the reason is kept."""
+    from legenda.corpus.images import open_image
+
+    try:
+        return open_image(path)
+    except LegendaError as error:
+        if refused is None:
+            raise
+        refused.append(str(error))
+        say(f"legenda: {error}")
+        return None
+
+
+def sentences(classes: str | None) -> list[str]:
+    """Sentences as they are typed, each once."""
+    parts = [part.strip() for part in (classes or "").split(",") if part.strip()]
+    if classes is not None and not parts:
+        raise BadInput("--classes names no sentence. Write some with commas between, or leave it out.")  # fmt: skip # noqa: E501
+    return list(dict.fromkeys(parts))
 
 
 def asked(by: str) -> Any:
@@ -121,21 +139,26 @@ def opened(atlas: str, device: str) -> Any:
 
 
 def changes(steer: list[str] | None, held: Any) -> list[Any]:
-    """Changes as they are typed."""
+    """Changes as they are typed; a name that several units have is the one that it fits best."""
+    from legenda.describe.naming import PERSON
     from legenda.tasks.steer import told
 
-    words = {word: unit for unit, word in held.words.items()}
+    ranked = sorted((n for n in held.names if n.word), key=lambda n: (n.by == PERSON, n.score))
+    words = {name.word: name.unit for name in ranked}
     return [told(one, words, len(held.dictionary.atoms)) for one in steer or []]
 
 
 def again(
     images: tuple[Path, ...], atlas: str, out: Path, count: str | None, by: str, named: bool,
-    classes: str | None, steer: list[str] | None,
+    classes: str | None, steer: list[str] | None, chat: str | None, chat_model: str | None,
+    device: str,
 ) -> str:  # fmt: skip
     """The command that makes the page."""
     words = ["legenda", "concepts", *(path.name for path in images), "--atlas", atlas]
-    for name, value in (("count", count), ("classes", classes)):
+    given = {"count": count, "classes": classes, "chat": chat, "chat-model": chat_model}
+    for name, value in given.items():
         words += [f"--{name}", value] if value else []
+    words += ["--device", device] if device != "cpu" else []
     words += ["--by", by] if by != "rarity" else []
     words += ["--named"] if named else []
     for one in steer or []:
@@ -165,7 +188,8 @@ def card(said: dict[str, Any]) -> Any:
         lines.append(Text(said["caption"]["text"]))
     for one in said.get("segments", []):
         why = ", ".join(f"{word} {value:+.2f}" for word, value in one["concepts"])
-        lines.append(Text(f"{one['class']}: {100 * one['share']:.0f} % of the picture ({why})"))
+        why = f" ({why})" if why else ""
+        lines.append(Text(f"{one['class']}: {100 * one['share']:.0f} % of the picture{why}"))
     lines += [Text(changed(one)) for one in said.get("steered", [])]
     return Group(*lines, table, Text(""))
 

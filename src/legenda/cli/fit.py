@@ -99,7 +99,7 @@ def fit(
     more |= {name: value for name, value in rates.items() if value is not None}
     how = FitSettings(kind=kind, seed=seed_of(seed), **whole, **more)
     how.learner()  # refused before anything is opened
-    folder, share = checked_folder(out), number(held_out, "held-out", 1)
+    folder, share = checked_folder(out), number(held_out, "held-out", 1.0)
     source, seeing = from_source(images), open_seeing(model, device)
     origin = Origin(seeing.ref, images, 0.1 if share is None else share)
     train, held = origin.pictures(source)
@@ -139,10 +139,11 @@ def sizes(given: str) -> tuple[int, ...]:
 
 def plain(found: Any, counts: tuple[int, int], folder: str, how: Any) -> dict[str, Any]:
     """What was fitted, for programs; an interval of one picture has no ends."""
+    rows = {s.name: (s.value, *s.interval, s.control) for s in found.scores}
     figures = {
-        s.name: [value if isfinite(value) else None for value in (s.value, *s.interval)] + [s.control]
-        for s in found.scores
-    }  # fmt: skip
+        name: [value if value is not None and isfinite(value) else None for value in row]
+        for name, row in rows.items()
+    }
     return {
         "kind": "fit", "folder": folder, "model": found.about.model, "settings": repr(how),
         "rows": found.about.rows, "pictures": list(counts), "figures": figures,

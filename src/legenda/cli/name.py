@@ -18,8 +18,9 @@ def name(
     /,
     *,
     words: str = "everyday",
-    method: str = "centred",
+    method: str = "family",
     level: str | None = None,
+    tells: str | None = None,
     apart: Annotated[bool, Parameter(negative="")] = False,
     images: str | None = None,
     correct: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -44,6 +45,9 @@ def name(
         vanilla, family, centred or contrastive.
     level
         Share of units without meaning that would be left without a name; higher names fewer.
+    tells
+        How well a word has to tell its patches on held-out pictures, surely, as an AUROC; half of
+        these pictures decide, the others check.
     apart
         Keep a child from taking the word of its ancestor.
     images
@@ -65,8 +69,11 @@ def name(
     folder = checked_folder(atlas, there=True)
     if correct:
         return corrected(folder, correct, note, json)
-    share, origin = number(level, "level", 1), folder.origin
-    how = NameSettings(method, 0.95 if share is None else share, apart, seed_of(seed))
+    share, origin = number(level, "level", 1.0), folder.origin
+    least = number(tells, "tells", 1)
+    asked = {"level": share, "tells": least}
+    given = {name: value for name, value in asked.items() if value is not None}
+    how = NameSettings(method, apart=apart, seed=seed_of(seed), **given)
     folder.survey()  # refused before a word is embedded
     vocabulary, held = vocabulary_of(words), held_out(origin, images)
     with progress("opening") as step:

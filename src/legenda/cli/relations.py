@@ -9,7 +9,6 @@ from legenda.cli.concept_options import number, positive, seed_of
 from legenda.cli.output import progress, say, show, tell, write
 from legenda.errors import BadInput, Missing
 
-
 SCREEN = {"depth": 3, "width": 6, "roots": 12}
 """How much of a tree fits a screen."""
 OURS = {".graphml": b"http://graphml.graphdrawing.org", ".svg": b'class="hierarchy"'}
@@ -72,7 +71,7 @@ def relations(
     for ending, path in files.items():
         if path is not None:
             writable(path, ending)
-    settings = {"share": number(share, "share", 1), "sure": number(sure, "sure", 1)}
+    settings = {"share": number(share, "share", 1.0), "sure": number(sure, "sure", 1.0)}
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     given |= positive(least=least) | ({} if seed is None else {"seed": seed_of(seed)})
     asked = positive(depth=depth, width=width, roots=roots)

@@ -12,7 +12,7 @@ from legenda.cli.output import PAGES, progress, say, show, tell, writable, write
 from legenda.cli.settings import wholes
 from legenda.errors import BadInput, Missing, near
 
-LINES, PAGE, WORK = "tokens.jsonl", "index.html", "work"
+LINES, PAGE, WORK, CORRECTIONS = "tokens.jsonl", "index.html", "work", "corrections.json"
 HEAD = b'{"schema": 1, "kind": "tokens"'
 """How every tokens.jsonl of legenda begins; a folder with another one is of others."""
 TRAIN = "train:"
@@ -30,6 +30,9 @@ def tokens(
     top: str | None = None,
     keep: str | None = None,
     by: str = "count",
+    name_with: str | None = None,
+    words: str | None = None,
+    correct: Annotated[list[str] | None, Parameter(negative="")] = None,
     epochs: str | None = None,
     seed: str | None = None,
     device: str = "cpu",
@@ -59,6 +62,12 @@ def tokens(
         Tokens listed per concept, at most.
     by
         How tokens are ranked: count, tf_idf, pmi, frequency or random.
+    name_with
+        A dual encoder, such as zoo:photos, that names tokens by what is decoded around them.
+    words
+        What they may be called: everyday, emoji, clipart, a file, or several with + between.
+    correct
+        TOKEN=WORD, a person's name for a token, which is kept in --out; TOKEN= takes it back.
     epochs
         Of the training; more train longer.
     seed
@@ -72,7 +81,11 @@ def tokens(
     open_
         Show the page in a browser.
     """
+    from dataclasses import replace
+
     from legenda.corpus.labels import read_labels
+    from legenda.tasks.token_cards import corrections, with_corrections
+    from legenda.tasks.token_naming import naming_of
 
     ours(out)
     options: dict[str, Any] = wholes(top=top, keep=keep, epochs=epochs, seed=seed)
@@ -81,15 +94,18 @@ def tokens(
     lost = refusal(json)
     with progress("opening") as step:
         vq = opened(model, device)
-        asked = extracted(vq, extractor)
+        fixes = corrections(correct, out / CORRECTIONS, len(vq.codebook))
+        asked = {**extracted(vq, extractor), "naming": naming_of(name_with, words, options["seed"] or 0, device)}  # fmt: skip # noqa: E501
         book = made(vq, labels, out / WORK, how, asked, options, step, lost)
-    said, lines = plain(book, model, images, concepts, device, extractor=extractor, by=by, **options)  # fmt: skip # noqa: E501
+    cards = with_corrections(book.cards, vq.codebook.atoms, out / CORRECTIONS, fixes, say)
+    options = {"extractor": extractor, "by": by, **options, "name-with": name_with, "words": words}
+    said, lines = plain(replace(book, cards=cards), model, images, concepts, device, **options)
     place = kept(out, book, said, lines)
     if json:
         for line in (said, *lines):
             tell(line)
     else:
-        show(card(said))
+        show(card(said, lines))
     say(f"{place}")
     if open_:
         import webbrowser
@@ -212,7 +228,7 @@ def kept(out: Path, book: Any, said: dict[str, Any], lines: list[dict[str, Any]]
     return write(out / PAGE, html)
 
 
-def card(said: dict[str, Any]) -> Any:
+def card(said: dict[str, Any], cards: list[dict[str, Any]]) -> Any:
     """What is said in the terminal."""
     from rich.console import Group
     from rich.table import Table
@@ -220,14 +236,15 @@ def card(said: dict[str, Any]) -> Any:
 
     from legenda.show import token_words as words
 
-    table = Table(box=None, pad_edge=False)
+    table, called = Table(box=None, pad_edge=False), words.words(cards)
     for title in ("class", "tokens", "the first: of its images", "of all others"):
         table.add_column(title, overflow="fold")
     for one in said["concepts"]:
         first = one["tokens"][0]
-        named = ", ".join(str(found["token"]) for found in one["tokens"][:FIRST])
+        numbers = [found["token"] for found in one["tokens"][:FIRST]]
+        named = Text(", ".join(f"{token} {called.get(token, '')}".strip() for token in numbers))
         shares = (words.percent_of(first["share"]), words.percent_of(first["control"]))
         table.add_row(Text(one["concept"]), named, *shares)
-    doubt = words.doubt(said)
-    lines = [Text(words.lead(said), style="bold"), Text(words.accuracy(said))]
+    said_more = [words.accuracy(said), *words.names(said)]
+    lines, doubt = [Text(words.lead(said), style="bold"), *map(Text, said_more)], words.doubt(said)
     return Group(*lines, *([Text(doubt, style="yellow")] if doubt else []), table)

@@ -18,6 +18,7 @@ from legenda.core.target import digest
 from legenda.core.units import Units
 from legenda.corpus.coded_shard import CodedShard
 from legenda.corpus.pictures import Pictures
+from legenda.corpus.stream import identity
 from legenda.errors import BadInput, LegendaError, Unsupported
 from legenda.types import Images
 
@@ -143,8 +144,7 @@ class PicturePass:
             "what": "codes of a survey",
             "address": units.address,
             "units": len(units),
-            "model": f"{units.model.ref} {weighed(units.model)}",
-            "preprocess": repr(getattr(units.model, "preprocess", None)),
+            "model": identity(units.model),
             "dictionary": f"{digest(units.dictionary.atoms)} {weighed(units.dictionary)}",
             "pictures": self.pictures.digest,
             "images": len(self.pictures),
@@ -153,13 +153,14 @@ class PicturePass:
         }
 
 
-def weighed(thing: object) -> str:
-    """Letters that stand for all numbers of a network, or of what holds one."""
-    inside = (thing, getattr(thing, "module", None), getattr(thing, "root", None))
-    for network in inside:
-        if isinstance(network, nn.Module):
-            said = hashlib.sha256()
-            for name, tensor in network.state_dict().items():
-                said.update(f"{name} {digest(tensor)} ".encode())
-            return said.hexdigest()[:16]
-    return type(thing).__name__
+def weighed(dictionary: Any) -> str:
+    """Letters that stand for all numbers of a dictionary, and for the rule that reads them."""
+    network = isinstance(dictionary, nn.Module)
+    held = dictionary.state_dict() if network else getattr(dictionary, "__dict__", {})
+    said = hashlib.sha256(type(dictionary).__name__.encode())
+    for name in ("learner", "rule"):
+        said.update(f"{name} {getattr(dictionary, name, None)!r} ".encode())
+    for name, value in held.items():
+        if isinstance(value, Tensor):
+            said.update(f"{name} {digest(value)} ".encode())
+    return said.hexdigest()[:16]

@@ -10,10 +10,12 @@ What a dictionary is fitted to, or a survey is made of, is opened again by the `
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
+from torch import nn
 
 from legenda.core.model import Edit, Model, Prefix, Run, prefix_of
 from legenda.corpus.view_box import Preprocess
@@ -26,6 +28,7 @@ from legenda.models.vq import VQ
 from legenda.types import Acts, Images
 
 PATCHES = re.compile(r"patches(?:\(([^()]*)\))?")
+SITE = re.compile(PATCHES.pattern + r"|embeddings|\d{1,3}|image=.*|text=.*")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class Seeing:
     def grid(self) -> tuple[int, int] | None:
         return self.model.grid
 
+    @property
+    def module(self) -> nn.Module:
+        """The network whose activations are read."""
+        inside: Any = self.model
+        return inside.root if hasattr(inside, "root") else inside.module
+
     def pixels(self, pictures: Sequence[Image.Image]) -> Images:
         """Pictures as the model takes them."""
         return torch.stack([self.preprocess.apply(p) for p in pictures]).to(self.device)
@@ -61,9 +70,7 @@ class Seeing:
 
 def open_seeing(ref: str, device: str = "cpu") -> Dense | Seeing | VQ:
     """Open a model for a survey: see above for what `ref` may be."""
-    base, _, site = ref.partition("@")
-    if base.startswith("hf:"):  # there, the first @ begins a revision
-        base, _, site = ref.rpartition("@") if ref.count("@") > 1 else (ref, "", "")
+    base, site = parted(ref)
     patches = PATCHES.fullmatch(site)
     if patches:
         return Dense(_dual(open_model(base, device=device), ref), _gamma(patches[1], ref))
@@ -83,6 +90,18 @@ def open_seeing(ref: str, device: str = "cpu") -> Dense | Seeing | VQ:
         "a survey", "a model that says how it takes pictures (a dual encoder, an encoder or a VQ)",
         ref, "Wrap it in a `legenda.models.seeing.Seeing` with its preprocessing.",
     )  # fmt: skip
+
+
+def parted(ref: str) -> tuple[str, str]:
+    """A model and its site; the latter is empty where none is named.
+
+    After `hf:`, an @ may begin a revision: what follows the last one is a site where it reads as
+    one. A folder may have an @ in its name.
+    """
+    base, at, site = ref.rpartition("@")
+    if not at or (ref.startswith("hf:") and not SITE.fullmatch(site)) or Path(ref).exists():
+        return ref, ""
+    return base, site
 
 
 def _dual(opened: Any, ref: str) -> Dual:

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from legenda.describe.naming import PERSON
 from legenda.show.palette import short
 from legenda.show.words import between
+from legenda.tasks.token_naming import TokenNames
 
 Plain = dict[str, Any]
+COARSE = 32
+"""Crops of fewer pixels a side show hardly a thing."""
 
 
 def lead(head: Plain) -> str:
@@ -67,6 +71,87 @@ def importance(card: Plain) -> str:
     )
 
 
+def called(card: Plain) -> str:
+    """How far to trust a name, or why there is none."""
+    name = card["name"]
+    if name is None:
+        return "It has no name yet."
+    best = [word for word, _ in name["candidates"] if word != name["text"]][:3]
+    said = [] if name["text"] else [f"It has no name: {name['reason']}."]
+    if name["text"] and name["null"] is not None:
+        said.append(
+            f"{short(name['score'])}, where crops with nothing in common reach "
+            f"{short(name['null'])} by chance."
+        )
+    if name["by"] == PERSON:
+        said = [name["reason"] if name["text"] else f"No word fits: {name['reason']}."]
+    if name["crops"]:
+        said.append(f"{name['crops']} crops; {'also' if name['text'] else 'nearest'}: {', '.join(best)}.")  # fmt: skip # noqa: E501
+    check = name["check"]
+    if check and name["text"]:
+        said.append(
+            f"It tells {check['n']} held-out crops from others with an AUROC of "
+            f"{short(check['auroc'])}{between(check['interval'])}; a random word "
+            f"{short(check['random'])}."
+        )
+    return " ".join(said)
+
+
+def names(head: Plain) -> list[str]:
+    """How many tokens have a name, beside what chance names; and how the names do."""
+    found = head.get("names")
+    if not found:
+        return []
+    rows, columns = found["crop"]
+    said = (
+        f"{found['count']} of {found['named']['n']} tokens with crops enough have a name, "
+        f"{percent_of(found['named'])}, among {found['vocabulary']:,} words ({found['words']}) by "
+        f"{found['by']}; with all crops dealt out to tokens by lot, {percent_of(found['dealt'])}. "
+        f"A crop is what is decoded around a cell, {found['side']} × {found['side']} cells or "
+        f"{rows} × {columns} pixels."
+    )
+    if min(rows, columns) < COARSE:
+        said += " In so few pixels there are colours and edges, and hardly things: take no name at its word."  # noqa: E501
+    check = found["check"]
+    if check is None:
+        return [f"{said} No name could be checked on crops that were held out."]
+    mine, other = check["names"], check["others"]
+    said += (
+        f" A name tells its token's held-out crops from those of others with a mean AUROC of "
+        f"{counted(mine)} over {check['n']} names; a random word {counted(check['random'])}, "
+        f"another token's name {counted(other)}"
+    )
+    sure = mine["interval"][0] > other["interval"][1]
+    return [f"{said}{'.' if sure else ': the names are not surely better than that.'}"]
+
+
+def about_names(found: TokenNames | None) -> Plain:
+    """Names as a whole, as numbers: by what, how many, by chance, and how they do."""
+    if found is None:
+        return {}
+    how, check = found.how, found.check
+    count = sum(name.text is not None for name in found.names.values())
+    said = {
+        "by": how.model.ref, "method": repr(how.method), "level": how.level,
+        "words": how.vocabulary.source, "vocabulary": len(how.vocabulary),
+        "side": how.side, "crop": list(found.pixels), "count": count,
+        "named": {**vars(found.named), "interval": list(found.named.interval)},
+        "dealt": {**vars(found.shuffled), "interval": list(found.shuffled.interval)},
+        "check": None,
+    }  # fmt: skip
+    if check is not None:
+        rows = (("names", check.names), ("random", check.random), ("others", check.shuffled))
+        means = {key: {"value": value, "interval": list(ends)} for key, (value, ends) in rows}
+        said["check"] = {**means, "n": check.n}
+    return {"names": said}
+
+
+def words(cards: list[Plain]) -> dict[int, str]:
+    """What tokens are called, those that are."""
+    found = {card["token"]: card["name"] for card in cards if card["name"]}
+    return {token: name["text"] for token, name in found.items() if name["text"]}
+
+
 def headline(card: Plain) -> str:
     """A few words below its picture."""
     apart = [one["concept"] for one in card["classes"] if one["stands_out"]]
@@ -77,7 +162,7 @@ def headline(card: Plain) -> str:
 
 def found(card: Plain) -> str:
     """The words that a card is found by: its name, and the classes it stands out for."""
-    name = [card["name"]["text"]] if card["name"] else []
+    name = [card["name"]["text"]] if card["name"] and card["name"]["text"] else []
     apart = [one["concept"] for one in card["classes"] if one["stands_out"]]
     return " ".join(name + apart).casefold()
 

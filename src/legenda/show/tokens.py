@@ -4,6 +4,7 @@ The dicts are what `tokens.jsonl` holds and `--json` prints: a head about the wh
 for every token. Pictures stand beside them, as sprites.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def head(book: TokenBook, command: str = "", **settings: Any) -> Plain:
             "standing": {
                 "found": book.standing, "shuffled": book.shuffled, "asked": book.asked,
             },
+            **say.about_names(book.names),
             "concepts": [concept(mine, usual) for mine, usual in pairs],
             "drawn": list(book.drawn),
             "refused": list(book.survey.refused),
@@ -89,7 +91,7 @@ def line(card: TokenCard) -> Plain:
             "schema": SCHEMA,
             "kind": "token",
             "token": card.token,
-            "name": None if card.name is None else vars(card.name),
+            "name": card.name and asdict(card.name),
             "cells": card.cells,
             "share": card.share,
             "images": measure(card.images),
@@ -148,14 +150,14 @@ def page(book: TokenBook, said: Plain, lines: list[Plain]) -> str:
     }
     places = {token: number for number, token in enumerate(said["drawn"])}
     lists = said["concepts"][:CONCEPTS]
-    context = Context(sheets, places)
+    context = Context(sheets, places, say.words(lines))
     return rendered(
         "tokens.html",
         style="tokens.css",
         script=_file("tokens.js"),
         title=f"The tokens of {said['model']}",
         lead=say.lead(said),
-        notes=[say.accuracy(said), *say.cut(said, len(drawn), len(lists))],
+        notes=[say.accuracy(said), *say.names(said), *say.cut(said, len(drawn), len(lists))],
         doubt=say.doubt(said),
         sheets={name: sheet.style for name, sheet in sheets.items() if sheet},
         concepts=[context.concept(one, number) for number, one in enumerate(lists)],
@@ -171,8 +173,10 @@ def page(book: TokenBook, said: Plain, lines: list[Plain]) -> str:
 class Context:
     """What the template is given: strings, and the places of pictures."""
 
-    def __init__(self, sheets: dict[str, Sprite | None], places: dict[int, int]):
-        self.sheets, self.places = sheets, places
+    def __init__(
+        self, sheets: dict[str, Sprite | None], places: dict[int, int], words: dict[int, str]
+    ):
+        self.sheets, self.places, self.words = sheets, places, words
 
     def tile(self, sheet: str, number: int | None) -> str:
         """Where a picture stands; nothing where there is none."""
@@ -180,9 +184,9 @@ class Context:
         return "" if found is None or number is None else found.place(number)
 
     def token(self, token: int) -> Plain:
-        """A token that is mentioned: its number, and its picture and card where it has them."""
-        place = self.places.get(token)
-        return {"token": token, "card": place is not None, "tile": self.tile("alone", place)}
+        """A token that is mentioned: its number, and its name, picture and card where it has them."""  # noqa: E501
+        place, word = self.places.get(token), self.words.get(token)
+        return {"token": token, "word": word, "card": place is not None, "tile": self.tile("alone", place)}  # fmt: skip # noqa: E501
 
     def concept(self, one: Plain, number: int) -> Plain:
         """The lists of one class."""
@@ -218,7 +222,7 @@ class Context:
             "headline": say.headline(one), "often": say.often(one),
             "said_importance": say.importance(one),
             "mean": (one["importance"] or {"value": 0})["value"],
-            "find": say.found(one),
+            "find": say.found(one), "called": say.called(one),
             "classes": [
                 {**c, "share": say.percent_of(c["share"]), "control": say.percent_of(c["control"])}
                 for c in one["classes"]

@@ -14,7 +14,7 @@ from legenda.describe.centred_naming import CentredNaming
 from legenda.describe.contrastive_naming import ContrastiveNaming
 from legenda.describe.corrections import Corrected, corrected, read_corrections, write_corrections
 from legenda.describe.family_naming import FamilyNaming, ancestors
-from legenda.describe.name_check import HeldOut, checked
+from legenda.describe.name_check import HeldOut, checked, sure
 from legenda.describe.name_file import names_to_json
 from legenda.describe.naming import Abstention, named
 from legenda.describe.unit_vectors import Naming, UnitEvidence, VanillaNaming
@@ -31,7 +31,7 @@ METHODS: Mapping[str, Callable[[], Naming]] = {
     "contrastive": ContrastiveNaming,
 }
 Report = Callable[[str, int, int], None]
-CORRECTIONS, CHECKED = "corrections.json", 256
+CORRECTIONS, CHECKED = "corrections.json", 512
 """Held-out pictures that names are checked on, at most."""
 
 
@@ -43,12 +43,15 @@ class NameSettings:
     ----------
     method: vanilla, family (as published), centred (hubs corrected) or contrastive.
     level: share of units without meaning that would be left without a name; higher names fewer.
+    tells: how well a word has to tell its patches on held-out pictures, as the lower end of an
+        AUROC; higher names fewer. Half of these pictures decide, the others check.
     apart: whether a child is kept from the word of an ancestor.
     seed: of what is shuffled.
     """
 
-    method: str = "centred"
+    method: str = "family"
     level: float = 0.95
+    tells: float = 0.5
     apart: bool = False
     seed: int = 0
     made: Naming = field(init=False, repr=False, compare=False)
@@ -124,7 +127,9 @@ def name_concepts(
     found = named(evidence, vocabulary, words, how.made, Abstention(how.level, seed=how.seed), parents)  # fmt: skip # noqa: E501
     patches, refused = held_out(dictionary, model, held, report) if held else (None, ())
     if patches is not None:
-        found = checked(found, patches, vocabulary, words, how.seed)
+        first, second = halves(patches)
+        found = sure(checked(found, first, vocabulary, words, how.seed), how.tells)
+        found = checked(found, second, vocabulary, words, how.seed)
     about = {
         "model": str(model.ref), "vocabulary": vocabulary.source, "words": len(vocabulary),
         "settings": repr(how), "method": repr(how.made),
@@ -166,6 +171,17 @@ def held_out(
         found[0].size,
     )
     return HeldOut(codes, patches, torch.tensor(numbers)), tuple(refused)
+
+
+def halves(held: HeldOut) -> tuple[HeldOut, HeldOut]:
+    """Every other picture: those that decide on names, and those that check what was decided."""
+
+    def part(start: int) -> HeldOut:
+        codes = held.codes
+        some = Codes(codes.index[start::2], codes.weight[start::2], codes.size)
+        return HeldOut(some, held.patches[start::2], held.images[start::2])
+
+    return (part(0), part(1)) if len(held.images) > 1 else (held, held)
 
 
 def wide(values: torch.Tensor, slots: int) -> torch.Tensor:

@@ -163,4 +163,6 @@ class Reader:
         if not edges:
             return None
         active = {u: n for u, n in self.relations.active.items() if u in units}
-        return replace(self.relations, active=active, edges=edges, implied=0, cycles=(), chance=None)
+        return replace(
+            self.relations, active=active, edges=edges, implied=0, cycles=(), chance=None
+        )

@@ -199,7 +199,7 @@ def share(
     return Share(float(value[row, column]), ends, n)
 
 
-def asked(given: Sequence[str] | None, place: Path, size: int) -> list[tuple[int, str]]:
+def corrections(given: Sequence[str] | None, place: Path, size: int) -> list[tuple[int, str]]:
     """A person's words as they are typed, TOKEN=WORD; a file that is damaged is refused now."""
     read_corrections(place)
     found = []

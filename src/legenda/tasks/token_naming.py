@@ -48,8 +48,8 @@ from legenda.tasks.token_card import Share, TokenName
 from legenda.tasks.token_cards import exemplars
 from legenda.tasks.token_survey import Report, Survey, model_key, silent
 
-EVERY = 4
-"""One crop of so many is held out."""
+EVERY, LEAST = 4, 3
+"""One crop of so many is held out; and a token seen in fewer has no name."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class TokenNames:
     ----------
     names: by token.
     how: what they were made by; `pixels` are rows and columns of a crop.
-    named: the share of the tokens that have a word.
+    named: the share of the tokens with enough crops that have a word.
     shuffled: that share where all crops are dealt out to tokens by lot.
     check: how the words do on crops that were held out; None where none could be.
     """
@@ -129,7 +129,9 @@ class Cell:
     held: bool
 
 
-def naming_of(model: str | None, words: str | None, device: str = "cpu") -> TokenNaming | None:
+def naming_of(
+    model: str | None, words: str | None, seed: int = 0, device: str = "cpu"
+) -> TokenNaming | None:
     """What a person asks tokens to be named by; None where no model is given."""
     if model is None:
         if words is not None:
@@ -152,7 +154,7 @@ def naming_of(model: str | None, words: str | None, device: str = "cpu") -> Toke
             "--name-with", "a dual encoder, which reads pictures and sentences", model,
             "Try zoo:photos, or a CLIP or SigLIP folder.",
         )  # fmt: skip
-    return TokenNaming(found, vocabulary)
+    return TokenNaming(found, vocabulary, seed=seed)
 
 
 def seeable(vq: VQ) -> None:
@@ -186,7 +188,8 @@ def name_tokens(
     record = json.loads(shelf.once("names", on, make)["json"].numpy().tobytes())
     found, own = list(map(name_of, record["names"])), Counter(c.token for c in cells if not c.held)
     names = {token: token_name(found[token], own[token], how) for token in tokens}
-    word, n, dealt = sum(one.text is not None for one in names.values()), len(names), record["dealt"]  # fmt: skip # noqa: E501
+    word, dealt = sum(one.text is not None for one in names.values()), record["dealt"]
+    n = sum(one.crops >= LEAST for one in names.values())
     there = any(one.check for one in names.values())
     return TokenNames(
         names, how, draw.size(vq, how.side), Share(word / n, wilson(word, n), n),
@@ -215,7 +218,7 @@ def settled(
     token, held, picture = (torch.tensor([getattr(c, name) for c in cells]) for name in ("token", "held", "row"))  # fmt: skip # noqa: E501
     crops, abstain = Crops(rows[~held], token[~held]), Abstention(how.level, seed=how.seed)
     report("naming", 0, 2)
-    names = token_names(crops, size, vocabulary, words, how.method, abstain)
+    names = token_names(crops, size, vocabulary, words, how.method, abstain, LEAST)
     if bool(held.any()):
         index = token[held][:, None, None]  # each crop is a picture with one position
         codes = Codes(index, torch.ones(index.shape), size)
@@ -224,7 +227,7 @@ def settled(
     report("naming", 1, 2)
     lot = torch.Generator().manual_seed(how.seed + 1)  # another deal than those of the null
     mixed = Crops(crops.rows, crops.token[torch.randperm(len(crops.token), generator=lot)])
-    dealt = token_names(mixed, size, vocabulary, words, how.method, abstain)
+    dealt = token_names(mixed, size, vocabulary, words, how.method, abstain, LEAST)
     record = {
         "names": [finite(asdict(name)) for name in names],
         "dealt": sum(name.word is not None for name in dealt),

@@ -131,9 +131,10 @@ def token_book(
     baseline = replace(how, by="frequency").rank(counts, names)
     drawn = shown(counts, (ranking, baseline), most)
     made = cards(vq, survey, scores, counts, drawn=drawn, seed=seed, shelf=shelf, report=report)
-    names = None if naming is None else name_tokens(vq, survey, scores, drawn, naming, shelf, report)  # fmt: skip # noqa: E501
-    if names is not None:
-        made = [replace(card, name=names.names.get(card.token)) for card in made]
+    called = None
+    if naming is not None:
+        called = name_tokens(vq, survey, scores, drawn, naming, shelf, report)
+        made = [replace(card, name=called.names.get(card.token)) for card in made]
     shuffled = shares(tally(vq, survey, scores, how.top, seed)).standing
     settings = {
         "model": vq.ref, "extractor": concepts.ref, "measured on": judged,
@@ -143,7 +144,7 @@ def token_book(
         settings |= {"named by": naming.model.ref, "naming": repr(naming)}
     return TokenBook(
         made, tuple(drawn), ranking, baseline, accuracy, concepts.name, judged,
-        shares(counts).standing, shuffled, counts.tops.numel(), survey, settings, names,
+        shares(counts).standing, shuffled, counts.tops.numel(), survey, settings, called,
     )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ from legenda.tasks.name_concepts import NameSettings, name_concepts, vocabulary_
 from legenda.tasks.relate_concepts import relate_concepts
 
 Report = Callable[[str, int, int], None]
+OCTAVE = 8
+"""Bins of an octave in a survey."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ RECIPES = {
         "zoo:scenes@patches", "4,000 drawn scenes that no model was trained on", scenes,
         FitSettings(units=256, k=3, groups=(128, 128), steps=4000, per_image=None),
         "everyday",
+        NameSettings("family", 0.95, 0.8),
         more=("cyan",),
     ),
     "photos": Recipe(
@@ -131,7 +134,9 @@ def ship(folder: ConceptFolder, name: str, out: Path | None = None) -> Path:
 
 
 def slim(found: UnitSurvey, exemplars: int = 8) -> UnitSurvey:
-    """A survey without pairs, and with the first exemplars only, without their codes."""
+    """A survey without pairs, with the first exemplars only, without their codes, and with a bin
+    of weights for each octave.
+    """
     from scipy.sparse import csr_array
 
     k = len(found)
@@ -143,8 +148,12 @@ def slim(found: UnitSurvey, exemplars: int = 8) -> UnitSurvey:
         index=found.exemplars.index[:, :exemplars, :1],
         weight=found.exemplars.weight[:, :exemplars, :1],
     )
+    inner = found.histogram[:, 1:-1].reshape(k, -1, OCTAVE).sum(2)
+    bins = np.concatenate([found.histogram[:, :1], inner, found.histogram[:, -1:]], 1)
     return replace(
         found,
+        edges=found.edges[::OCTAVE],
+        histogram=bins,
         exemplars=some,
         together=csr_array((k, k), dtype=np.int64),
         weighted=csr_array((k, k), dtype=np.float64),
