@@ -10,7 +10,7 @@ from PIL import Image
 from legenda import cli
 from legenda.cli import main
 from legenda.tasks import shelf
-from tests.tasks import palette
+from tests.tasks import palette, token_world
 from tests.tasks.palette import GREEN, RED
 
 MODEL, SEEKER = "tests.tasks.palette:model", "tests.tasks.palette:seeker"
@@ -209,3 +209,96 @@ def test_names_that_look_like_options_are_kept_apart_by_the_command(here, capsys
     assert main(words) == 0
     head = json.loads(capsys.readouterr().out.splitlines()[0])
     assert head["command"].endswith(f" -- {MODEL} -p")
+
+
+# names
+
+TOY = "tests.tasks.token_world"
+NAMED = [
+    "tokens", f"{TOY}:model", "pictures", "--concepts", "labels.csv",
+    "--extractor", f"{TOY}:extractor", "--name-with", f"{TOY}:dual", "--words", "words.txt",
+]  # fmt: skip
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """Pictures whose tokens mean something, their labels, and words."""
+    monkeypatch.chdir(tmp_path)
+    token_world.world(tmp_path, 40)
+    return tmp_path
+
+
+def said(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_tokens_have_names_where_they_are_asked_for(there, capsys):
+    assert main([*NAMED, "--json"]) == 0
+    head, *lines = said(capsys)
+    words = [one["name"]["text"] for one in lines]
+    assert sum(words[i] == f"w{i}" for i in range(12)) >= 10 and words[23] is None
+    assert lines[23]["name"]["reason"] == "it was seen in 0 crops; 3 are needed"
+    found = head["names"]
+    assert found["count"] == sum(word is not None for word in words) and found["named"]["n"] == 23
+    assert found["named"]["interval"][0] > found["dealt"]["interval"][0]
+    assert (found["by"], found["vocabulary"], found["crop"]) == (f"{TOY}:dual", 60, [10, 10])
+    assert "w0 <span" in (there / "legenda-tokens" / "index.html").read_text()
+    again = shlex.split(head["command"])[1:]
+    assert again[-6:-2] == ["--name-with", f"{TOY}:dual", "--words", "words.txt"]
+    before = files(there / "legenda-tokens")
+    assert main(again) == 0
+    assert files(there / "legenda-tokens") == before
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tokens with crops enough have a name" in shown and "dealt out to tokens by lot" in shown
+
+
+def test_a_persons_word_survives_every_rerun(there, capsys):
+    plain = NAMED[:7]
+    assert main([*plain, "--json", "--correct", "3=blue sky", "--correct", "23=nowhere"]) == 0
+    lines = said(capsys)[1:]
+    assert [(one["token"], one["name"]["text"]) for one in lines if one["name"]] == [
+        (3, "blue sky"), (23, "nowhere"),
+    ]  # fmt: skip
+    assert "--correct" not in (there / "legenda-tokens" / "tokens.jsonl").read_text()
+    assert main([*NAMED, "--json"]) == 0
+    lines = said(capsys)[1:]
+    name = lines[3]["name"]
+    assert (name["text"], name["by"], name["reason"]) == ("blue sky", "a person", "corrected")
+    assert name["candidates"][0][0] == "w3" and lines[4]["name"]["by"] == f"{TOY}:dual"
+    page = (there / "legenda-tokens" / "index.html").read_text()
+    assert 'blue sky <span class="small">by a person. corrected' in page
+    assert main([*plain, "--json", "--correct", "3="]) == 0
+    assert [one["token"] for one in said(capsys)[1:] if one["name"]] == [23]
+
+
+def test_without_names_nothing_is_said_of_them(here, capsys):
+    assert main([*GIVEN, "--json"]) == 0
+    head, *lines = said(capsys)
+    assert "names" not in head and all(one["name"] is None for one in lines)
+    assert not (here / "legenda-tokens" / "corrections.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--words", "emoji"], "--words are what tokens may be called; that needs a model that matches them with crops. Add --name-with, such as zoo:photos."),  # noqa: E501
+        (["--name-with", f"{TOY}:dual", "--words", ""], "--words takes everyday, emoji, clipart, a file, or several with + between; it got ''."),  # noqa: E501
+        (["--name-with", f"{TOY}:dual", "--words", "wrds.txt"], "word list wrds.txt is not there. Did you mean 'words.txt'?"),  # noqa: E501
+        (["--name-with", MODEL], f"--name-with needs a dual encoder, which reads pictures and sentences; {MODEL} has none. Try zoo:photos, or a CLIP or SigLIP folder."),  # noqa: E501
+        (["--name-with", "zoo:photo"], "there is no zoo model named 'photo'. Did you mean 'photos'? Known: scenes, photos, vq."),  # noqa: E501
+        (["--correct", "24=sky"], "--correct needs TOKEN=WORD, with a token below 24; it got '24=sky'."),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be_given_are_refused(there, capsys, options, message):
+    assert refused(capsys, *NAMED[:7], *options) == message
+    assert not (there / "legenda-tokens").exists()
+
+
+def test_corrections_that_cannot_be_read_are_left_as_they_are(there, capsys):
+    (there / "o").mkdir()
+    (there / "o" / "corrections.json").write_text("mine")
+    assert refused(capsys, *NAMED[:7], "--out", "o", "--correct", "1=sky") == (
+        "o/corrections.json is not JSON at line 1, column 1: Expecting value. Mend that line; "
+        "nothing in the file was changed."
+    )
+    assert files(there / "o") == {"corrections.json": b"mine"}

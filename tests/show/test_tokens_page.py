@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legenda.core.explanation import Description
 from legenda.corpus.labels import read_labels
+from legenda.describe.name_check import Summary
+from legenda.describe.naming import NameCheck
 from legenda.explain.concept_tokens import ConceptTokens
 from legenda.explain.token_importance import TokenImportance
 from legenda.show import tokens as show
 from legenda.show.sprite import sprite
 from legenda.show.tokens import head, line, page
+from legenda.tasks.token_card import Share, TokenName
+from legenda.tasks.token_naming import TokenNames, TokenNaming
 from legenda.tasks.tokens import token_book
 from tests.show.test_page import CHROMIUM, HOSTILE, Tags
-from tests.tasks import palette
+from tests.tasks import palette, token_world
 from tests.tasks.palette import GREEN, NEVER, RED, YELLOW
 
 
@@ -159,11 +162,90 @@ def test_a_class_has_both_its_lists(book):
     assert "12 images;" in text and 'class="apart"' in text
 
 
-def test_a_name_has_its_place(book):
+def named(book, token, name, **more):
     cards = list(book.cards)
-    cards[RED] = replace(cards[RED], name=Description("red skin", "somebody"))
-    text = of(written(replace(book, cards=cards)), RED)
+    cards[token] = replace(cards[token], name=name)
+    return written(replace(book, cards=cards, **more))
+
+
+def plainly(text):
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+CHECK = NameCheck(0.9, (0.6, 0.98), 4, 4, 0.5, 0.55)
+SKIN = TokenName(
+    "red skin", "zoo:photos", score=0.34, margin=0.1, null=0.21,
+    candidates=(("red skin", 0.34), ("rose", 0.24), ("ruby", 0.2), ("wine", 0.1), ("x", 0.0)),
+    crops=12, check=CHECK,
+)  # fmt: skip
+
+
+def test_a_name_has_its_place(book):
+    whole = named(book, RED, TokenName("red skin", "somebody"))
+    text = of(whole, RED)
     assert 'data-find="red skin apple"' in text and "red skin <span" in text
+    lists = whole.split('id="class-1"')[1].split("</section>")[0]
+    assert re.search(rf'href="#token-{RED}">.*{RED} red skin</a>', lists)
+
+
+def test_a_name_says_how_far_to_trust_it(book):
+    text = plainly(of(named(book, RED, SKIN), RED))
+    assert (
+        "red skin by zoo:photos. 0.34, where crops with nothing in common reach 0.21 by chance. "
+        "12 crops; also: rose, ruby, wine. It tells 4 held-out crops from others with an AUROC of "
+        "0.9 [0.6, 0.98]; a random word 0.5."
+    ) in text
+
+
+def test_a_token_without_a_name_says_why(book):
+    reason = "no word stands out: .20, null .95 quantile .21"
+    none = replace(SKIN, text=None, reason=reason, check=None, candidates=SKIN.candidates[1:])
+    text = of(named(book, RED, none), RED)
+    assert f"It has no name: {reason}. 12 crops; nearest: rose, ruby, wine." in plainly(text)
+    assert 'data-find="apple"' in text and "None" not in text
+
+
+def test_a_persons_name_says_so(book):
+    person = replace(SKIN, text="hide", by="a person", reason="I looked", check=None)
+    text = plainly(of(named(book, RED, person), RED))
+    assert "hide by a person. I looked 12 crops; also: red skin, rose, ruby." in text
+    nobody = TokenName(None, "a person", "a mixture")
+    assert "No word fits: a mixture." in plainly(of(named(book, RED, nobody), RED))
+
+
+def names_of(check, side=3):
+    how = TokenNaming(token_world.dual(), token_world.VOCABULARY, side=side)
+    rows = (16 if side == 3 else 40,) * 2
+    shares = Share(0.5, (0.3, 0.7), 20), Share(0.05, (0.01, 0.2), 20)
+    return TokenNames({RED: SKIN, GREEN: replace(SKIN, text=None)}, how, rows, *shares, check)
+
+
+SURE = Summary((0.8, (0.75, 0.85)), (0.5, (0.4, 0.6)), (0.6, (0.55, 0.65)), 9)
+
+
+def test_names_as_a_whole_stand_beside_chance(book):
+    text = plainly(written(replace(book, names=names_of(SURE))))
+    assert (
+        "1 of 20 tokens with crops enough have a name, 50 [30, 70] %, among 60 words (toy words) "
+        "by tests.tasks.token_world:dual; with all crops dealt out to tokens by lot, 5 [1, 20] %. "
+        "A crop is what is decoded around a cell, 3 × 3 cells or 16 × 16 pixels. In so few pixels "
+        "there are colours and edges, and hardly things: take no name at its word. A name tells "
+        "its token's held-out crops from those of others with a mean AUROC of 0.8 [0.75, 0.85] "
+        "over 9 names; a random word 0.5 [0.4, 0.6], another token's name 0.6 [0.55, 0.65]."
+    ) in text
+    unsure = SURE._replace(names=(0.62, (0.5, 0.7)))
+    text = plainly(written(replace(book, names=names_of(unsure, side=5))))
+    assert "0.65]: the names are not surely better than that." in text and "so few" not in text
+    text = plainly(written(replace(book, names=names_of(None))))
+    assert "No name could be checked on crops that were held out." in text
+
+
+def test_names_as_a_whole_are_numbers_too(book):
+    said = json.loads(json.dumps(head(replace(book, names=names_of(SURE))), allow_nan=False))
+    assert said["names"]["dealt"] == {"value": 0.05, "interval": [0.01, 0.2], "n": 20}
+    assert said["names"]["check"]["others"] == {"value": 0.6, "interval": [0.55, 0.65]}
+    assert said["names"]["check"]["n"] == 9 and said["names"]["count"] == 1
+    assert "names" not in head(book)
 
 
 def test_a_hostile_label_is_only_text(book):

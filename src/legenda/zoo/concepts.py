@@ -152,7 +152,7 @@ def slim(found: UnitSurvey, exemplars: int = 8) -> UnitSurvey:
     bins = np.concatenate([found.histogram[:, :1], inner, found.histogram[:, -1:]], 1)
     return replace(
         found,
-        edges=found.edges[::OCTAVE],
+        edges=np.concatenate([found.edges[:1], found.edges[1::OCTAVE], found.edges[-1:]]),
         histogram=bins,
         exemplars=some,
         together=csr_array((k, k), dtype=np.int64),
