@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from legenda.catalog import lookup, names
-from legenda.core.dictionary import Identity
+from legenda.core.dictionary import Dictionary, Identity
 from legenda.core.model import prefix_of
 from legenda.core.target import Contrast, Logit, Similarity
 from legenda.core.units import Units
 from legenda.corpus.survey import Moments
 from legenda.errors import Unsupported
 from legenda.explain.bottleneck import InformationBottleneck
+from legenda.tasks.learners import KINDS, STEPWISE, learner_of
 from tests import toys
 from tests.contracts import (
     check_dictionary,
@@ -53,6 +54,16 @@ TOWERS = {
         for kind in toys.ENCODERS
     },
 }
+ROWS = torch.randn(2048, 6, generator=torch.Generator().manual_seed(0))
+LEARNED = {
+    kind: lambda kind=kind: (
+        learner_of(kind, 8 if kind != "pca" else 6, 3).begin(ROWS, 0)
+        if kind in STEPWISE
+        else learner_of(kind, 8 if kind != "pca" else 6, 3).fit(ROWS.abs(), 0)
+    )
+    for kind in KINDS
+}
+"""A dictionary of every kind that `legenda fit` knows, before its first step or as it is found."""
 DICTIONARIES = [Identity(6), Identity(6, "latents")]
 
 
@@ -72,6 +83,18 @@ def test_tower_at_every_block(name, block):
 def test_dictionary(dictionary):
     check_dictionary(dictionary, torch.randn(2, 4, 6))
     check_lift(Units(toys.ToyEncoder(), dictionary), pixels())
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_dictionary_of_every_kind(kind):
+    dictionary = LEARNED[kind]()
+    assert isinstance(dictionary, Dictionary)
+    check_dictionary(dictionary, ROWS[:8].view(2, 4, 6))
+    acts = ROWS[:8].view(2, 4, 6)
+    units = Units(toys.ToyEncoder(), dictionary)
+    assert units.lift(lambda c: c)(acts) is acts, "no change returns the acts themselves"
+    codes = dictionary.encode(acts)
+    assert torch.equal(dictionary.encode(acts[1:]).dense(), codes.dense()[1:]), "batches are equal"
 
 
 @pytest.mark.slow

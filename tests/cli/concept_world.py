@@ -19,6 +19,7 @@ from legenda.zoo.scenes.concept_pictures import TRAIN, DrawnScenes
 
 MODEL, PICTURES, UNITS, HELD_OUT = "zoo:scenes", 40, 32, 3
 WORDS = "car house tree boat red blue green yellow wheel window grass sea snow sand roof sail".split()  # noqa: E501
+NAME = ["--words", "words.txt", "--level", "0", "--tells", "0"]
 FIT = ["--units", str(UNITS), "--k", "3", "--steps", "30", "--per-image", "all", "--batch", "256"]
 
 
@@ -45,7 +46,7 @@ def made() -> Path:
         for words in (
             ["fit", MODEL, "pics", *FIT, "--out", "a"],
             ["survey", MODEL, "pics", "--out", "a"],
-            ["name", "a", "--words", "words.txt", "--level", "0"],
+            ["name", "a", *NAME],
             ["relations", "a"],
         ):
             assert main(words) == 0, words

@@ -7,7 +7,18 @@ import pytest
 from legenda.cli import main
 from legenda.dictionaries.storage import open_dictionary
 from tests.cli import concept_world
-from tests.cli.concept_world import FIT, HELD_OUT, MODEL, PICTURES, UNITS, files, ran, refused, told
+from tests.cli.concept_world import (
+    FIT,
+    HELD_OUT,
+    MODEL,
+    NAME,
+    PICTURES,
+    UNITS,
+    files,
+    ran,
+    refused,
+    told,
+)
 
 GIVEN = ["fit", MODEL, "pics", *FIT]
 
@@ -198,7 +209,7 @@ def test_another_fit_forgets_what_told_of_other_units_but_no_person_s_words(fitt
         "a has no survey yet. Make one with `legenda survey`."
     )
     ran(capsys, "survey", MODEL, "pics", "--out", "a")
-    _, err = ran(capsys, "name", "a", "--words", "words.txt", "--level", "0")
+    _, err = ran(capsys, "name", "a", *NAME)
     said = json.loads((fitted / "a" / "corrections.json").read_text())["corrections"]
     assert [(one["word"], one["note"]) for one in said] == [("wheel", "round")]
     assert "correction" in err  # it moved to the nearest atom, or is kept aside
@@ -222,5 +233,6 @@ def test_rows_are_kept_where_they_are_wanted(here, capsys):
     ran(capsys, *GIVEN, "--out", "o", "--keep-rows")
     assert {name.split("/")[0] for name in files(here / "o")} == {"concepts.json", FILE, "rows"}
     kept = files(here / "o" / "rows")
-    ran(capsys, *GIVEN, "--out", "o", "--keep-rows", "--steps", "10")  # other settings, same rows
+    fewer = ["10" if word == "30" else word for word in GIVEN]  # other settings, the same rows
+    ran(capsys, *fewer, "--out", "o", "--keep-rows")
     assert files(here / "o" / "rows") == kept

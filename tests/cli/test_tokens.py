@@ -266,7 +266,7 @@ def test_a_persons_word_survives_every_rerun(there, capsys):
     assert (name["text"], name["by"], name["reason"]) == ("blue sky", "a person", "corrected")
     assert name["candidates"][0][0] == "w3" and lines[4]["name"]["by"] == f"{TOY}:dual"
     page = (there / "legenda-tokens" / "index.html").read_text()
-    assert 'blue sky <span class="small">by a person. corrected' in page
+    assert 'blue sky <span class="small">by a person. Corrected.' in page
     assert main([*plain, "--json", "--correct", "3="]) == 0
     assert [one["token"] for one in said(capsys)[1:] if one["name"]] == [23]
 

@@ -208,7 +208,7 @@ def test_a_token_without_a_name_says_why(book):
 def test_a_persons_name_says_so(book):
     person = replace(SKIN, text="hide", by="a person", reason="I looked", check=None)
     text = plainly(of(named(book, RED, person), RED))
-    assert "hide by a person. I looked 12 crops; also: red skin, rose, ruby." in text
+    assert "hide by a person. I looked. 12 crops; also: red skin, rose, ruby." in text
     nobody = TokenName(None, "a person", "a mixture")
     assert "No word fits: a mixture." in plainly(of(named(book, RED, nobody), RED))
 

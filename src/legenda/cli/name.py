@@ -70,7 +70,7 @@ def name(
     if correct:
         return corrected(folder, correct, note, json)
     share, origin = number(level, "level", 1.0), folder.origin
-    least = number(tells, "tells", 1)
+    least = number(tells, "tells", 1.0)
     asked = {"level": share, "tells": least}
     given = {name: value for name, value in asked.items() if value is not None}
     how = NameSettings(method, apart=apart, seed=seed_of(seed), **given)

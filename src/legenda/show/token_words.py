@@ -84,7 +84,8 @@ def called(card: Plain) -> str:
             f"{short(name['null'])} by chance."
         )
     if name["by"] == PERSON:
-        said = [name["reason"] if name["text"] else f"No word fits: {name['reason']}."]
+        why = name["reason"]
+        said = [f"{why[:1].upper()}{why[1:]}." if name["text"] else f"No word fits: {why}."]
     if name["crops"]:
         said.append(f"{name['crops']} crops; {'also' if name['text'] else 'nearest'}: {', '.join(best)}.")  # fmt: skip # noqa: E501
     check = name["check"]

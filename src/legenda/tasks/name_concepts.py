@@ -93,9 +93,9 @@ def _words(name: str, cache: Path | None) -> Vocabulary:
                 f"the words of {name} are those of zoo:photos, which are not in the cache. Run "
                 "`make data`, or use --words everyday."
             )
-        return (
-            emoji_words(next(place.rglob("data.json"))) if name == "emoji" else clipart_words(place)
-        )
+        if name == "clipart":
+            return clipart_words(place)
+        return emoji_words(next(place.rglob("data.json"), place / "data.json"))
     return read_words(name)
 
 

@@ -43,7 +43,7 @@ from legenda.models.vq import VQ
 from legenda.references import identity
 from legenda.tasks import token_pictures as draw
 from legenda.tasks.name_concepts import vocabulary_of
-from legenda.tasks.shelf import Shelf, fingerprint, shards
+from legenda.tasks.shelf import Shelf, shards
 from legenda.tasks.token_card import Share, TokenName
 from legenda.tasks.token_cards import exemplars
 from legenda.tasks.token_survey import Report, Survey, model_key, silent
@@ -84,13 +84,8 @@ class TokenNaming:
             )
 
     @property
-    def words(self) -> str:
-        """Sixteen letters for the words, and the sentences they are put into."""
-        return fingerprint(self.vocabulary.words, self.vocabulary.kinds, sorted(self.templates.items()))  # fmt: skip # noqa: E501
-
-    @property
     def templates(self) -> Templates:
-        """The sentences."""
+        """The sentences that words are put into."""
         return self.model.templates or TEMPLATES  # pyright: ignore
 
     def seen(self, pictures: Sequence[Image.Image]) -> Float[Tensor, "m e"]:
@@ -133,19 +128,18 @@ def naming_of(
     model: str | None, words: str | None, seed: int = 0, device: str = "cpu"
 ) -> TokenNaming | None:
     """What a person asks tokens to be named by; None where no model is given."""
-    if model is None:
-        if words is not None:
-            raise BadInput(
-                "--words are what tokens may be called; that needs a model that matches them "
-                "with crops. Add --name-with, such as zoo:photos."
-            )
+    if model is None and words is None:
         return None
-    if words is not None and not all(part.strip() for part in words.split("+")):
+    if model is None:
         raise BadInput(
-            f"--words takes everyday, emoji, clipart, a file, or several with + between; it got "
-            f"{words!r}."
+            "--words are what tokens may be called; that needs a model that matches them with "
+            "crops. Add --name-with, such as zoo:photos."
         )
-    vocabulary = vocabulary_of("everyday" if words is None else words)
+    words = "everyday" if words is None else words
+    if not all(part.strip() for part in words.split("+")):
+        kinds = "everyday, emoji, clipart, a file, or several with + between"
+        raise BadInput(f"--words takes {kinds}; it got {words!r}.")
+    vocabulary = vocabulary_of(words)
     # a factory is called here, since `open_model` would ask a plain module for its site first
     other = is_factory(model) and not isinstance(made_by(model), Dual)
     found = None if other else open_model(model, device=device)
@@ -183,7 +177,8 @@ def name_tokens(
         for rank, (row, position) in enumerate(best.get(token, []))
     ]
     eye = [model_key(vq), identity(how.model), how.side]
-    on = [eye, [(survey.keys[c.row], *astuple(c)) for c in cells], how.words, repr(how)]
+    words = [how.vocabulary.words, how.vocabulary.kinds, sorted(how.templates.items())]
+    on = [eye, [(survey.keys[c.row], *astuple(c)) for c in cells], words, repr(how)]
     make = partial(settled, vq, survey, cells, how, eye, shelf, report)
     record = json.loads(shelf.once("names", on, make)["json"].numpy().tobytes())
     found, own = list(map(name_of, record["names"])), Counter(c.token for c in cells if not c.held)
@@ -197,11 +192,11 @@ def name_tokens(
     )  # fmt: skip
 
 
-def token_name(name: Name, crops: int, how: TokenNaming) -> TokenName:
+def token_name(one: Name, crops: int, how: TokenNaming) -> TokenName:
     """A name as a card holds it."""
-    check = name.check if name.check and name.check.n else None
-    numbers = name.score, name.margin, name.null, name.candidates, crops, check
-    return TokenName(name.word, how.model.ref, name.reason, *numbers)
+    check = one.check if one.check and one.check.n else None
+    numbers = one.score, one.margin, one.null, one.candidates, crops, check
+    return TokenName(one.word, how.model.ref, one.reason, *numbers)
 
 
 def settled(
@@ -217,14 +212,12 @@ def settled(
     )  # fmt: skip
     token, held, picture = (torch.tensor([getattr(c, name) for c in cells]) for name in ("token", "held", "row"))  # fmt: skip # noqa: E501
     crops, abstain = Crops(rows[~held], token[~held]), Abstention(how.level, seed=how.seed)
-    report("naming", 0, 2)
+    report("naming", 0, 1)
     names = token_names(crops, size, vocabulary, words, how.method, abstain, LEAST)
     if bool(held.any()):
-        index = token[held][:, None, None]  # each crop is a picture with one position
-        codes = Codes(index, torch.ones(index.shape), size)
-        aside = HeldOut(codes, rows[held][:, None], picture[held])
-        names = checked(names, aside, vocabulary, words, how.seed)
-    report("naming", 1, 2)
+        index = token[held][:, None, None]  # a crop is a picture with one position
+        crop = HeldOut(Codes(index, torch.ones(index.shape), size), rows[held][:, None], picture[held])  # fmt: skip # noqa: E501
+        names = checked(names, crop, vocabulary, words, how.seed)
     lot = torch.Generator().manual_seed(how.seed + 1)  # another deal than those of the null
     mixed = Crops(crops.rows, crops.token[torch.randperm(len(crops.token), generator=lot)])
     dealt = token_names(mixed, size, vocabulary, words, how.method, abstain, LEAST)
