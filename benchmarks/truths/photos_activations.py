@@ -2,6 +2,9 @@
 
 Patches are computed once and kept in the cache, in 16 bits, in files named by the model, its
 weights and the pictures; the full form keeps about 1.2 GB there.
+
+Many photographs of fruit are in their data set more than once, byte for byte, and under both parts.
+Each is looked at once, and a held-out one only if no copy of it is among those of training.
 """
 
 import hashlib
@@ -25,7 +28,7 @@ from legenda.dictionaries.pca import PCA
 from legenda.dictionaries.random_atoms import RandomAtoms
 from legenda.zoo.photos.concept_pictures import ConceptPictures
 from legenda.zoo.photos.fetch import home
-from legenda.zoo.photos.packages import CIFAR
+from legenda.zoo.photos.packages import CIFAR, GROCERIES
 
 PART = 256
 """Pictures in one file."""
@@ -84,15 +87,31 @@ class Seen:
 
 def seen(model: Any, part: Any, seed: int = 0, cache: Path | None = None) -> Seen:
     """One part of the pictures, those of each source by lot."""
-    pictures = ConceptPictures(part)
+    pictures, left = ConceptPictures(part, cache), copies(part, cache)
     most = (QUICK if quick() else FULL)[part]
     lot = np.random.default_rng(seed)
     kept: list[int] = []
     for source in dict.fromkeys(source for source, _, _ in pictures.entries):
-        own = [i for i, entry in enumerate(pictures.entries) if entry[0] == source]
+        own = [i for i, entry in enumerate(pictures.entries) if entry[0] == source and entry[1] not in left]  # fmt: skip # noqa: E501
         kept += sorted(lot.permutation(own)[: most.get(source, len(own))].tolist())
     numbers = tuple(kept)
     return Seen(pictures, numbers, kept_acts(model, pictures, numbers, cache))
+
+
+def copies(part: Any, cache: Path | None = None) -> set[str]:
+    """Keys of the fruit that is left out of a part: copies within it, and of training pictures."""
+    from pyarrow.parquet import read_table
+
+    ((name, _),) = GROCERIES.files.items()
+    data = read_table(home(cache) / name, columns=["image_data"]).column("image_data").to_pylist()
+    there, left = set(), set()
+    for own in ("train", part) if part != "train" else ("train",):
+        keys = [key for source, key, _ in ConceptPictures(own, cache).entries if source == FRUIT]
+        for key in keys:
+            told = hashlib.sha256(data[int(key.rpartition("/")[2])]).digest()
+            left |= {key} if told in there else set()
+            there.add(told)
+    return left
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
-"""A tiny world for the commands about concepts: drawn scenes, a few words, a dictionary of 32.
+"""A tiny world for the commands about concepts: painted pictures, and a model that sees colours.
 
-What takes seconds is made once in a process and copied by tests that change it.
+A patch says its colour, and a word says the colour that it names, in one space; so a dictionary
+finds the colours, and naming has right answers. What takes longest is made once in a process.
 """
 
 import json
@@ -14,24 +15,100 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from legenda.cli import main
-from legenda.zoo.scenes.concept_pictures import TRAIN, DrawnScenes
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
 
-MODEL, PICTURES, UNITS, HELD_OUT = "zoo:scenes", 40, 32, 3
-WORDS = "car house tree boat red blue green yellow wheel window grass sea snow sand roof sail".split()  # noqa: E501
+from legenda.cli import main
+from legenda.corpus.view_box import Preprocess
+from legenda.models.dual import Dual
+from legenda.models.module import ModuleModel
+from tests import toys
+
+COLOURS = {
+    "red": (230, 20, 20), "green": (20, 200, 30), "blue": (20, 40, 230), "yellow": (240, 220, 20),
+    "white": (255, 255, 255), "black": (0, 0, 0), "orange": (250, 130, 0), "purple": (150, 20, 200),
+}  # fmt: skip
+MODEL, REF = "tests.cli.concept_world:model", "tests.cli.concept_world:model@patches(0.2)"
+PICTURES, UNITS, HELD_OUT, SIDE, CELL, WIDTH = 40, 12, 3, 48, 8, 16
+POSITIONS = (SIDE // CELL) ** 2
+FIT = ["--units", str(UNITS), "--k", "2", "--steps", "120", "--per-image", "all", "--batch", "128", "--lr", "0.01"]  # noqa: E501
 NAME = ["--words", "words.txt", "--level", "0", "--tells", "0"]
-FIT = ["--units", str(UNITS), "--k", "3", "--steps", "30", "--per-image", "all", "--batch", "256"]
+
+
+def said(colour: torch.Tensor) -> torch.Tensor:
+    """What a colour (… 3), from -1 to 1, is in the space that is shared."""
+    lot = torch.Generator().manual_seed(0)
+    way = torch.randn(3, WIDTH, generator=lot)
+    return torch.tanh(colour @ way + torch.randn(WIDTH, generator=lot) / 2)
+
+
+class Sees(nn.Module):
+    """Each cell says its mean colour."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = nn.AvgPool2d(CELL)
+        self.place = nn.Parameter(torch.zeros(1))
+
+    def dense(self, x: torch.Tensor) -> torch.Tensor:
+        return said(self.read(x).flatten(2).mT)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(x).mean(1)
+
+
+class Reads(nn.Module):
+    """A sentence says the colours that it names; other words say next to nothing."""
+
+    def __init__(self, vocabulary: dict[str, int]):
+        super().__init__()
+        lot = torch.Generator().manual_seed(1)
+        table = 0.1 * torch.randn(max(vocabulary.values()) + 1, WIDTH, generator=lot)
+        for word, colour in COLOURS.items():
+            for name in (word, f"{word}</w>"):
+                if name in vocabulary:
+                    table[vocabulary[name]] = said(torch.tensor(colour) / 127.5 - 1)
+        self.table = nn.Embedding.from_pretrained(table)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table(ids).mean(1)
 
 
 @cache
-def scenes() -> Path:
+def model() -> Dual:
+    words = toys.tiny_dual("clip").words
+    view = Preprocess((SIDE, SIDE))
+    x, ids = torch.zeros(1, 3, SIDE, SIDE), words(["a red car"])
+    image = ModuleModel(Sees().eval(), "read", name="colours/image", ref=f"{MODEL}/image", example=x)  # noqa: E501
+    text = ModuleModel(
+        Reads(toys.words().get_vocab()).eval(), "table", name="colours/text", ref=f"{MODEL}/text",
+        example=ids,
+    )  # fmt: skip
+    return Dual(image, text, view, words, "colours", MODEL)
+
+
+def painted(seed: int) -> Image.Image:
+    """A picture of three colours, in whole cells."""
+    lot = np.random.default_rng(seed)
+    ground, first, second = lot.choice(list(COLOURS.values()), 3, replace=False)
+    cells = np.empty((SIDE // CELL, SIDE // CELL, 3), np.uint8)
+    cells[:] = ground
+    y, x = lot.integers(0, 3, 2)
+    cells[y : y + 3, x : x + 2] = first
+    cells[y + 2 : y + 4, x + 2 : x + 4] = second
+    return Image.fromarray(cells.repeat(CELL, 0).repeat(CELL, 1))
+
+
+@cache
+def pictures() -> Path:
     """A folder with `pics` and `words.txt`; it is not to be changed."""
-    place = Path(mkdtemp(prefix="legenda-scenes-"))
+    place = Path(mkdtemp(prefix="legenda-pictures-"))
     (place / "pics").mkdir()
-    drawn = DrawnScenes(TRAIN, PICTURES)
     for i in range(PICTURES):
-        drawn.open(i).save(place / "pics" / f"{i:03d}.png")
-    (place / "words.txt").write_text("\n".join(WORDS))
+        painted(i).save(place / "pics" / f"{i:03d}.png")
+    (place / "words.txt").write_text("\n".join([*COLOURS, "car", "house", "sea"]))
     return place
 
 
@@ -39,7 +116,7 @@ def scenes() -> Path:
 def made() -> Path:
     """The same with `a`: fitted, surveyed, named and related, from within the folder."""
     place = Path(mkdtemp(prefix="legenda-concepts-")) / "world"
-    shutil.copytree(scenes(), place)
+    shutil.copytree(pictures(), place)
     before = Path.cwd()
     os.chdir(place)
     try:
@@ -57,7 +134,7 @@ def made() -> Path:
 
 def world(folder: Path, whole: bool = True) -> Path:
     """A copy that a test may change."""
-    shutil.copytree(made() if whole else scenes(), folder, dirs_exist_ok=True)
+    shutil.copytree(made() if whole else pictures(), folder, dirs_exist_ok=True)
     return folder
 
 

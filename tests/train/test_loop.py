@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from legenda.errors import Missing, Refused
-from legenda.train.loop import Pupil, Schedule, Staircase, fit
+from legenda.train.loop import Pupil, Schedule, Staircase, fit, keep
 
 
 def network():
@@ -230,3 +231,16 @@ def test_a_pupil_may_have_its_gradient_shaped_and_remembers_what_it_is_about(tmp
     assert str(caught.value) == (
         f"{path} was begun with another seed: 0, now it is 1. Choose another folder, or remove it."
     )
+
+
+def test_the_same_content_is_the_same_file(tmp_path):
+    tensors = {f"weight/{i}": torch.full((3, i + 1), float(i)) for i in range(7)}
+    about = {"step": "3", "schedule": "Ü (plan)", "learner": "x", "rows": "y", "seed": "0"}
+    files = []
+    for number in range(8):
+        keep(tmp_path / f"{number}.safetensors", tensors, about)
+        files.append((tmp_path / f"{number}.safetensors").read_bytes())
+    assert len(set(files)) == 1
+    with safe_open(tmp_path / "0.safetensors", "pt") as file:
+        assert file.metadata() == about
+        assert all(torch.equal(file.get_tensor(name), value) for name, value in tensors.items())

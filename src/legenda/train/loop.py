@@ -6,6 +6,8 @@ bits as one that was not. A checkpoint is one safetensors file with weights, buf
 the running means of a batch norm) and moments.
 """
 
+import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -224,6 +226,7 @@ def keep(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> No
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({k: v.contiguous() for k, v in tensors.items()}, fresh, about)
+        in_order(fresh)
         fresh.replace(path)
     except (OSError, SafetensorError) as problem:
         with suppress(OSError):
@@ -231,3 +234,16 @@ def keep(path: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> No
         raise Missing(
             f"{path} could not be written: {problem}. Make room there, or choose another folder."
         ) from problem
+
+
+def in_order(path: Path) -> None:
+    """Sort the header of a safetensors file: the same content is then the same file."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode()) <= length:  # never longer than what wrote it, or it is left alone
+            file.seek(8)
+            file.write(text.encode().ljust(length))
+        file.flush()
+        os.fsync(file.fileno())
