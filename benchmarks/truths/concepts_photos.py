@@ -3,9 +3,8 @@
 Held-out photographs of fruit and of CIFAR-10, cut-outs, emoji and clip art. Beside the shipped
 dictionary stand principal axes in two sides and random directions, with as many units on, and,
 where it makes sense, the activations themselves. Fruit of the same shops is in both parts; copies
-of one photograph are left out (`photos_activations`). MobileNetV2 lies below the concepts; only the small judge
-of `zoo:vq` is independent of them. None with patches that is independent
-of both is at hand.
+of one photograph are left out (`photos_activations`). MobileNetV2 lies below the concepts; only the
+small judge of `zoo:vq` is independent of them, and it gives no patches of this size.
 """
 
 from pathlib import Path

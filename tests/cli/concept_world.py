@@ -80,7 +80,7 @@ class Reads(nn.Module):
 def model() -> Dual:
     words = toys.tiny_dual("clip").words
     view = Preprocess((SIDE, SIDE))
-    x, ids = torch.zeros(1, 3, SIDE, SIDE), words(["a red car"])
+    x, ids = toys.pixels(1, SIDE), words(["a red car"])
     image = ModuleModel(Sees().eval(), "read", name="colours/image", ref=f"{MODEL}/image", example=x)  # noqa: E501
     text = ModuleModel(
         Reads(toys.words().get_vocab()).eval(), "table", name="colours/text", ref=f"{MODEL}/text",

@@ -512,3 +512,10 @@ def test_work_ahead_keeps_order_and_passes_errors_on():
     going = ahead(fails, range(5))
     assert [next(going), next(going)] == [0, 1]
     assert refused(Missing, next, going) == "two"
+
+
+def test_some_pictures_are_taken_evenly_apart():
+    from legenda.corpus.stream import evenly
+
+    assert evenly(10, 4) == [0, 2, 5, 7] and evenly(3, 9) == [0, 1, 2] and evenly(0, 5) == []
+    assert len(set(evenly(1339, 512))) == 512 and max(evenly(1339, 512)) > 1330

@@ -53,14 +53,16 @@ def test_codes_with_noise_give_it_nearly():
 @pytest.mark.slow
 def test_a_learned_dictionary_gives_it():
     """Learned from the rows alone; random atoms give nothing."""
-    from benchmarks.truths.hierarchy import LEARNERS
+    from legenda.dictionaries.auxiliary import Revival
+    from legenda.dictionaries.batch_top_k import BatchTopK
     from legenda.dictionaries.course import PLAN, learn
     from legenda.dictionaries.random_atoms import RandomAtoms
 
     world = planted(1)
     rows, held = world.rows(65_536), world.rows(20_480, HELD_OUT)[:, None]
-    plan = replace(PLAN, steps=2500, lr=5e-3, warmup=100)
-    learned = learn(LEARNERS["BatchTopK"], rows, batch=512, seed=1, plan=plan)
+    plan = replace(PLAN, steps=2000, lr=5e-3, warmup=100)
+    learner = BatchTopK(96, 3, Revival(after=20_000, most=16))
+    learned = learn(learner, rows, batch=256, seed=1, plan=plan)
     assert found(world, learned.encode(held), learned.atoms).agreement.f1 >= 0.9
     chance = RandomAtoms(96, 3).fit(rows, 1)
     assert found(world, chance.encode(held), chance.atoms).agreement.f1 < 0.1

@@ -215,7 +215,7 @@ def test_a_persons_name_says_so(book):
 
 def names_of(check, side=3):
     how = TokenNaming(token_world.dual(), token_world.VOCABULARY, side=side)
-    rows = (16 if side == 3 else 40,) * 2
+    rows = (16, 16) if side == 3 else (40, 40)
     shares = Share(0.5, (0.3, 0.7), 20), Share(0.05, (0.01, 0.2), 20)
     return TokenNames({RED: SKIN, GREEN: replace(SKIN, text=None)}, how, rows, *shares, check)
 

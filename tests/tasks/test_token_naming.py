@@ -13,7 +13,7 @@ from legenda.describe.naming import Abstention
 from legenda.describe.token_names import Crops, token_names
 from legenda.describe.vocabulary import Vocabulary
 from legenda.describe.word_embeddings import embedded
-from legenda.errors import BadInput, Missing, Refused, Unsupported
+from legenda.errors import BadInput, LegendaError, Missing, Refused, Unsupported
 from legenda.tasks import shelf, token_naming, token_pictures
 from legenda.tasks.shelf import Shelf
 from legenda.tasks.token_cards import corrections, exemplars, with_corrections
@@ -205,8 +205,10 @@ def test_only_what_changed_is_made_again(survey, scores, tmp_path, monkeypatch):
 
 def test_a_book_has_names_on_its_cards_where_they_are_asked_for(folder):
     labels = read_labels(folder / "labels.csv", folder / "pictures")
-    given = {"concepts": toy.extractor(), "most": 20}
-    plain, full = (token_book(toy.model(), labels, naming=how, **given) for how in (None, HOW))
+    plain, full = (
+        token_book(toy.model(), labels, concepts=toy.extractor(), most=20, naming=how)
+        for how in (None, HOW)
+    )
     assert plain.names is None and all(card.name is None for card in plain.cards)
     assert "naming" not in plain.settings
     assert full.names is not None and list(full.names.names) == sorted(full.drawn)
@@ -240,7 +242,8 @@ def test_a_persons_word_stays_whatever_is_computed_again(cards, tmp_path):
     assert again[3].name is not None and again[3].name.text == "sky" and again[4].name is None
     assert place.stat().st_mtime_ns == before
     last = with_corrections(cards, atoms, place, [(3, ""), (NEVER, "void"), (NEVER, "gap")])
-    assert last[3].name == cards[3].name and last[NEVER].name.text == "gap"
+    void = last[NEVER].name
+    assert last[3].name == cards[3].name and void is not None and void.text == "gap"
     assert [(one.unit, one.word) for one in read_corrections(place)] == [(NEVER, "gap")]
 
 
@@ -273,7 +276,7 @@ def test_nothing_is_written_where_no_person_said_anything(cards, tmp_path):
 # refusals
 
 
-def refusal(function, kind=BadInput):
+def refusal(function, kind: type[LegendaError] = BadInput):
     with pytest.raises(kind) as found:
         function()
     return str(found.value)

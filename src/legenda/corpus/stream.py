@@ -60,6 +60,12 @@ def grouped(numbers: Sequence[int]) -> list[Sequence[int]]:
     return [numbers[at : at + GROUP] for at in range(0, len(numbers), GROUP)]
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of `count` pictures, evenly apart: a corpus may be sorted by its sources."""
+    kept = min(count, most)
+    return [i * count // kept for i in range(kept)]
+
+
 def groups_of(
     model: Model[Any], pictures: Pictures, parts: Iterable[Sequence[int]], strict: bool = False
 ) -> Iterator[Group]:

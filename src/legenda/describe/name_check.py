@@ -263,7 +263,7 @@ class Summary(NamedTuple):
 
 def summary(names: Sequence[Name], seed: int = 0) -> Summary:
     """How names do on the whole; those whose unit was never on or never off are left out."""
-    held = [n.check for n in names if n.check and n.check.auroc == n.check.auroc]
+    held = [n.check for n in names if n.word and n.check and n.check.auroc == n.check.auroc]
     if not held:
         raise BadInput("no name was checked on patches where its unit is on and off. Check first.")
     values = ([c.auroc for c in held], [c.random for c in held], [c.shuffled for c in held])

@@ -37,8 +37,7 @@ from legenda.corpus.unit_survey import FLOOR
 from legenda.errors import BadInput
 
 KINDS = ("is-a", "part-of", "beside")
-Z = 1.959964
-IMAGES = 8
+Z, IMAGES = 1.959964, 8
 """So many images are compared at once: what is n wide exists for these only."""
 PLANE = np.zeros((3, 3, 3), bool)
 PLANE[1] = True
@@ -195,9 +194,7 @@ class SupportPairs:
         np.add.at(self.sums, pair, np.stack(columns, 1))
         np.add.at(self.images, pair, 1)
 
-    def _supports(
-        self, index: Int[np.ndarray, "b n j"], weight: Float[np.ndarray, "b n j"]
-    ) -> tuple[Int[np.ndarray, "b u"], Supports]:
+    def _supports(self, index: Int[np.ndarray, "b n j"], weight: Float[np.ndarray, "b n j"]) -> tuple[Int[np.ndarray, "b u"], Supports]:  # fmt: skip # noqa: E501
         """Supports of the units in pairs, and the row of each unit in each image; -1 where off."""
         images, positions = index.shape[:2]
         known = np.full(self.size, -1)
@@ -245,10 +242,7 @@ def around(n: Numbers, total: Numbers, squares: Numbers) -> Float[np.ndarray, "e
     return np.stack([mean - half, mean + half], 1).clip(0, 1)
 
 
-def compared(
-    pairs: Int[np.ndarray, "e 2"], codes: Iterable[Codes], size: int, grid: tuple[int, int],
-    mass: float = 0.9,
-) -> Geometry:  # fmt: skip
+def compared(pairs: Int[np.ndarray, "e 2"], codes: Iterable[Codes], size: int, grid: tuple[int, int], mass: float = 0.9) -> Geometry:  # fmt: skip # noqa: E501
     """Compare pairs over all images of a stream of codes."""
     found = SupportPairs(pairs, size, grid, mass=mass)
     for part in codes:

@@ -18,7 +18,7 @@ from legenda.core.explanation import Score
 from legenda.corpus.picture_rows import positions_of, record_rows
 from legenda.corpus.pictures import Pictures
 from legenda.corpus.rows import RecordRows
-from legenda.corpus.stream import acts_of, grouped, groups_of
+from legenda.corpus.stream import acts_of, evenly, grouped, groups_of
 from legenda.dictionaries.course import fit
 from legenda.dictionaries.random_atoms import RandomAtoms
 from legenda.dictionaries.storage import FILE, About, save_dictionary
@@ -229,7 +229,7 @@ def measured(
     mine, its = [], []
     refused: list[tuple[str, str]] = []
     for pictures in sources:
-        parts = grouped(range(min(len(pictures), MEASURED)))
+        parts = grouped(evenly(len(pictures), MEASURED))
         for done, group in enumerate(groups_of(model, pictures, parts, False)):
             refused += group.refused.items()
             for acts in acts_of(model, group):

@@ -9,14 +9,14 @@ import torch
 
 from legenda.core.codes import Codes
 from legenda.corpus.pictures import Pictures
-from legenda.corpus.stream import acts_of, grouped, groups_of
+from legenda.corpus.stream import acts_of, evenly, grouped, groups_of
 from legenda.describe.centred_naming import CentredNaming
 from legenda.describe.contrastive_naming import ContrastiveNaming
 from legenda.describe.corrections import Corrected, corrected, read_corrections, write_corrections
 from legenda.describe.family_naming import FamilyNaming, ancestors
 from legenda.describe.name_check import HeldOut, checked, sure
 from legenda.describe.name_file import names_to_json
-from legenda.describe.naming import Abstention, named
+from legenda.describe.naming import Abstention, named, simplest
 from legenda.describe.unit_vectors import Naming, UnitEvidence, VanillaNaming
 from legenda.describe.vocabulary import Vocabulary, clipart_words, emoji_words, everyday, read_words
 from legenda.describe.word_embeddings import TEMPLATES, embedded
@@ -32,7 +32,7 @@ METHODS: Mapping[str, Callable[[], Naming]] = {
 }
 Report = Callable[[str, int, int], None]
 CORRECTIONS, CHECKED = "corrections.json", 512
-"""Held-out pictures that names are checked on, at most."""
+"""Held-out pictures that decide on names and check them, at most."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class NameSettings:
     level: share of units without meaning that would be left without a name; higher names fewer.
     tells: how well a word has to tell its patches on held-out pictures, as the lower end of an
         AUROC; higher names fewer. Half of these pictures decide, the others check.
+    tie: scores so near each other are one, and the most everyday word is taken; a larger one
+        takes plainer words.
     apart: whether a child is kept from the word of an ancestor.
     seed: of what is shuffled.
     """
@@ -52,6 +54,7 @@ class NameSettings:
     method: str = "family"
     level: float = 0.95
     tells: float = 0.5
+    tie: float = 0.03
     apart: bool = False
     seed: int = 0
     made: Naming = field(init=False, repr=False, compare=False)
@@ -125,6 +128,7 @@ def name_concepts(
     parents = ancestors(survey) if how.apart else None
     report("naming", 0, 1)
     found = named(evidence, vocabulary, words, how.made, Abstention(how.level, seed=how.seed), parents)  # fmt: skip # noqa: E501
+    found = simplest(found, vocabulary, how.tie)
     patches, refused = held_out(dictionary, model, held, report) if held else (None, ())
     if patches is not None:
         first, second = halves(patches)
@@ -154,7 +158,7 @@ def held_out(
     """Codes and patches of held-out pictures, and those that could not be read, each with why."""
     acts, numbers = [], []
     refused: list[tuple[str, str]] = []
-    parts = grouped(range(min(len(pictures), CHECKED)))
+    parts = grouped(evenly(len(pictures), CHECKED))
     for done, group in enumerate(groups_of(model, pictures, parts, False)):
         acts += acts_of(model, group)
         numbers += group.numbers

