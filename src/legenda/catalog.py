@@ -32,6 +32,25 @@ CATALOG: dict[str, str] = {
     "explain.random": "legenda.explain.random:Random",
     "explain.centre_gaussian": "legenda.explain.centre_gaussian:CentreGaussian",
     "explain.edge_map": "legenda.explain.edge_map:EdgeMap",
+    "dictionary.matryoshka": "legenda.dictionaries.matryoshka:MatryoshkaBatchTopK",
+    "dictionary.batch_topk": "legenda.dictionaries.batch_top_k:BatchTopK",
+    "dictionary.topk": "legenda.dictionaries.top_k:TopK",
+    "dictionary.relu_l1": "legenda.dictionaries.relu_l1:ReLUL1",
+    "dictionary.jumprelu": "legenda.dictionaries.jump_relu:JumpReLU",
+    "dictionary.gated": "legenda.dictionaries.gated:Gated",
+    "dictionary.mp": "legenda.dictionaries.matching_pursuit:MatchingPursuit",
+    "dictionary.archetypal": "legenda.dictionaries.archetypal:Archetypal",
+    "dictionary.vsae": "legenda.dictionaries.variational:Variational",
+    "dictionary.nested_k": "legenda.dictionaries.nested_k:NestedK",
+    "dictionary.nmf": "legenda.dictionaries.nmf:NMF",
+    "dictionary.semi_nmf": "legenda.dictionaries.semi_nmf:SemiNMF",
+    "dictionary.kmeans": "legenda.dictionaries.k_means:KMeans",
+    "dictionary.pca": "legenda.dictionaries.pca:PCA",
+    "dictionary.random": "legenda.dictionaries.random_atoms:RandomAtoms",
+    "name.vanilla": "legenda.describe.unit_vectors:VanillaNaming",
+    "name.family": "legenda.describe.family_naming:FamilyNaming",
+    "name.centred": "legenda.describe.centred_naming:CentredNaming",
+    "name.contrastive": "legenda.describe.contrastive_naming:ContrastiveNaming",
     "score.drop": "legenda.score.drop:ConfidenceDrop",
     "score.increase": "legenda.score.drop:ConfidenceIncrease",
     "score.deletion": "legenda.score.insertion_deletion:Deletion",
@@ -52,7 +71,7 @@ CATALOG: dict[str, str] = {
     "score.mismatch": "legenda.score.mismatch:MismatchAUROC",
 }
 
-NOUNS = {"explain": "method", "zoo": "zoo model"}
+NOUNS = {"explain": "method", "zoo": "zoo model", "name": "way of naming"}
 """What a kind of name is called in a sentence, where that is another word."""
 
 

@@ -28,7 +28,7 @@ from tests import toys
 
 COLOURS = {
     "red": (230, 20, 20), "green": (20, 200, 30), "blue": (20, 40, 230), "yellow": (240, 220, 20),
-    "white": (255, 255, 255), "black": (0, 0, 0), "orange": (250, 130, 0), "purple": (150, 20, 200),
+    "cyan": (0, 230, 230), "pink": (250, 160, 200), "orange": (250, 130, 0), "purple": (150, 20, 200),
 }  # fmt: skip
 MODEL, REF = "tests.cli.concept_world:model", "tests.cli.concept_world:model@patches(0.2)"
 PICTURES, UNITS, HELD_OUT, SIDE, CELL, WIDTH = 40, 12, 3, 48, 8, 16

@@ -58,7 +58,8 @@ def test_of_several_pictures_the_others_go_on(here, capsys):
 
 def test_where_none_can_be_read_there_is_no_page(here, capsys):
     (here / "bad.png").write_bytes(b"no picture")
-    assert refused(capsys, *GIVEN, "bad.png").startswith("bad.png is not an image that legenda reads")
+    said = refused(capsys, *GIVEN, "bad.png")
+    assert said.startswith("bad.png is not an image that legenda reads")
     out, err = ran(capsys, *GIVEN, "bad.png", "gone.png", code=2)
     assert out == "" and len(err.splitlines()) == 2
     assert not (here / "legenda-concepts.html").exists()

@@ -108,7 +108,7 @@ def test_names_that_a_hand_broke(here, capsys):
     ("options", "message"),
     [
         (["--words", "w.txt"], "word list w.txt is not there. Did you mean 'words.txt'?"),
-        (["--words", "pics"], "pics is no word list: a .txt with a word a line or a .csv is needed."),
+        (["--words", "pics"], "pics is no word list: a .txt with a word a line or a .csv is needed."),  # noqa: E501
         (["--method", "centered"], "names are given by vanilla, family, centred, contrastive; it got 'centered'. Did you mean 'centred' or 'contrastive'?"),  # noqa: E501
         (["--level", "x"], "--level needs a number from 0 to 1; it got 'x'."),
         (["--level", "1"], "Abstention needs a level from 0 to below 1 and at least one draw; it got level=1.0, draws=2048."),  # noqa: E501

@@ -88,7 +88,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_counted(bare, capsys):
     for name in ("004.png", "020.png"):
         (bare / "pics" / name).write_bytes(b"no picture")
     with_fewer = ["survey", MODEL, "pics", "--out", "p"]
-    os.rename("o/survey", "o/first")
+    (bare / "o" / "survey").rename(bare / "o" / "first")
     said = told(capsys, *GIVEN, "--out", "o", code=2)
     errors, lines = [one for one in said if "error" in one], [s for s in said if "error" not in s]
     assert [one["picture"] for one in errors] == ["004.png", "020.png"]

@@ -240,6 +240,12 @@ def test_names_as_a_whole_stand_beside_chance(book):
     assert "No name could be checked on crops that were held out." in text
 
 
+def test_names_that_chance_gives_as_well_are_said_to_be(book):
+    few = replace(names_of(SURE), named=Share(0.1, (0.05, 0.3), 20))
+    text = plainly(written(replace(book, names=few)))
+    assert "by lot, 5 [1, 20] %, which is not surely fewer. A crop is" in text
+
+
 def test_names_as_a_whole_are_numbers_too(book):
     said = json.loads(json.dumps(head(replace(book, names=names_of(SURE))), allow_nan=False))
     assert said["names"]["dealt"] == {"value": 0.05, "interval": [0.01, 0.2], "n": 20}

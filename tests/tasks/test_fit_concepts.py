@@ -71,9 +71,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, model, part
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked to be killed")
-@pytest.mark.parametrize("back", [1, 2, 3])
+@pytest.mark.parametrize("back", [1, 2])
 def test_killed_at_the_very_end(tmp_path, model, parts, back):
-    """The last files that are renamed and removed: nothing that is needed again may be half gone."""
+    """When the last files are renamed and removed, nothing that is needed again is half gone."""
     folder = begun(tmp_path)
     counted = 1
     while killed(lambda: fit_concepts(folder, model, *parts, replace(HOW, kind="kmeans")), counted):
@@ -140,8 +140,8 @@ def test_pictures_that_are_all_the_same(tmp_path, model):
     with pytest.raises(BadInput) as caught:
         fit_concepts(begun(tmp_path / "o"), model, same, nothing, replace(HOW, steps=3))
     assert str(caught.value) == (
-        "reconstruction needs activations that differ; all 144 rows are the same. Open the model "
-        "at a site that varies."
+        "16 of 16 columns of the activations are constant (the first is 0). Open the model at a "
+        "site that varies."
     )
     assert not (tmp_path / "o" / "dictionary.safetensors").exists()
 

@@ -9,7 +9,7 @@ from legenda.tasks.learners import AT_ONCE, KINDS, STEPWISE, groups_of, learner_
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_begins_or_fits(kind):
     rows = torch.randn(96, 8, generator=torch.Generator().manual_seed(0)).abs()
-    made = learner_of(kind, 6, k=2)
+    made = learner_of(kind, 6, k=2, batch=len(rows))
     dictionary = made.begin(rows, 0) if kind in STEPWISE else made.fit(rows, 0)
     codes = dictionary.encode(rows[None, :5])
     assert isinstance(codes, Codes) and len(dictionary.atoms) == 6
@@ -24,7 +24,8 @@ def test_k_reaches_the_paper(kind):
 
 @pytest.mark.parametrize("kind", ["relu-l1", "gated", "jumprelu"])
 def test_price_reaches_the_paper(kind):
-    assert "0.7" in repr(learner_of(kind, 12, price=0.7)) and "0.7" not in repr(learner_of(kind, 12))
+    dear, usual = learner_of(kind, 12, price=0.7), learner_of(kind, 12)
+    assert "0.7" in repr(dear) and "0.7" not in repr(usual)
 
 
 def test_revival_waits_as_long_as_is_said():

@@ -28,7 +28,7 @@ from legenda.describe.unit_vectors import UnitEvidence, VanillaNaming
 
 @dataclass(frozen=True)
 class CentredNaming:
-    """Both sides centred, hubs corrected.
+    """Both sides centred, hubs corrected, `k e -> k e`.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class ContrastiveNaming:
-    """The word nearest to what sets a unit apart, equation (1).
+    """The word nearest to what sets a unit apart, equation (1), `k e -> k e`.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class FamilyNaming:
-    """The word nearest to what a unit and its ancestors write together, equation (4).
+    """The word nearest to what a unit and its ancestors write together, equation (4), `k e -> k e`.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class Naming(Protocol):
 
 @dataclass(frozen=True)
 class VanillaNaming:
-    """The word nearest to the atom, equation (1).
+    """The word nearest to the atom, equation (1), `k e -> k e`.
 
     Parameters
     ----------

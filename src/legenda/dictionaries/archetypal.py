@@ -45,7 +45,7 @@ SHARPNESS = 30.0
 
 @dataclass(frozen=True)
 class Archetypal:
-    """The k strongest units of each row, whose atoms are mixtures of activations.
+    """The k strongest units of each row, whose atoms are mixtures of activations, `r d -> k d`.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class BatchTopK:
-    """The strongest units of each batch, k for each row on average.
+    """The strongest units of each batch, k for each row on average, `r d -> k d`.
 
     Parameters
     ----------

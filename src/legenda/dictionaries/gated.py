@@ -42,7 +42,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class Gated:
-    """Units with a gate and a magnitude.
+    """Units with a gate and a magnitude, `r d -> k d`.
 
     Parameters
     ----------

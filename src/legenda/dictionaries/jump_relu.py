@@ -49,7 +49,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class JumpReLU:
-    """Units that are on above thresholds which are learned.
+    """Units that are on above thresholds which are learned, `r d -> k d`.
 
     Parameters
     ----------

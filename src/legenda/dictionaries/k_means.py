@@ -24,7 +24,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class KMeans:
-    """Centres by mini-batches, from the best of a few beginnings.
+    """Centres by mini-batches, from the best of a few beginnings, `r d -> k d`.
 
     Parameters
     ----------

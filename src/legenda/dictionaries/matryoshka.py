@@ -42,7 +42,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class MatryoshkaBatchTopK:
-    """Groups of units, each of which refines those before it.
+    """Groups of units, each of which refines those before it, `r d -> k d`.
 
     Eight fields and the number of units, since each is a setting of the published code.
 

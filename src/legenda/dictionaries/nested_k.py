@@ -41,7 +41,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class NestedK:
-    """The k strongest units of each row, for several k at once.
+    """The k strongest units of each row, for several k at once, `r d -> k d`.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ from legenda.types import Atoms
 
 @dataclass(frozen=True)
 class NMF:
-    """Parts that only add, for activations that are never negative.
+    """Parts that only add, for activations that are never negative, `r d -> k d`.
 
     Parameters
     ----------

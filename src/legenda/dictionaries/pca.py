@@ -29,7 +29,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class PCA:
-    """The control that any learned dictionary should tell more than.
+    """The control that any learned dictionary should tell more than, `r d -> k d`.
 
     Parameters
     ----------

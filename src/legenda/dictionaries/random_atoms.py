@@ -24,7 +24,7 @@ from legenda.types import Atoms
 
 @dataclass(frozen=True)
 class RandomAtoms:
-    """Directions drawn by lot.
+    """Directions drawn by lot, `r d -> k d`.
 
     Parameters
     ----------

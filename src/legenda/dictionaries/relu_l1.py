@@ -35,7 +35,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class ReLUL1:
-    """All units whose reading is above 0, at a price.
+    """All units whose reading is above 0, at a price, `r d -> k d`.
 
     Parameters
     ----------

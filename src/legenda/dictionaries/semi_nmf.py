@@ -51,7 +51,7 @@ Weights = Float[Tensor, "r k"]
 
 @dataclass(frozen=True)
 class SemiNMF:
-    """Neuron groups for activations of any sign, and groups of groups.
+    """Neuron groups for activations of any sign, and groups of groups, `r d -> k d`.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ from legenda.errors import BadInput
 
 @dataclass(frozen=True)
 class TopK:
-    """The k strongest units of each row.
+    """The k strongest units of each row, `r d -> k d`.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ PRIME = 1_000_003
 
 @dataclass(frozen=True)
 class Variational:
-    """The k strongest units of each row, which it learns through noise.
+    """The k strongest units of each row, which it learns through noise, `r d -> k d`.
 
     Parameters
     ----------

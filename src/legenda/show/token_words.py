@@ -104,12 +104,13 @@ def names(head: Plain) -> list[str]:
     if not found:
         return []
     rows, columns = found["crop"]
+    clear = found["named"]["interval"][0] > found["dealt"]["interval"][1]
     said = (
         f"{found['count']} of {found['named']['n']} tokens with crops enough have a name, "
         f"{percent_of(found['named'])}, among {found['vocabulary']:,} words ({found['words']}) by "
-        f"{found['by']}; with all crops dealt out to tokens by lot, {percent_of(found['dealt'])}. "
-        f"A crop is what is decoded around a cell, {found['side']} × {found['side']} cells or "
-        f"{rows} × {columns} pixels."
+        f"{found['by']}; with all crops dealt out to tokens by lot, {percent_of(found['dealt'])}"
+        f"{'' if clear else ', which is not surely fewer'}. A crop is what is decoded around a "
+        f"cell, {found['side']} × {found['side']} cells or {rows} × {columns} pixels."
     )
     if min(rows, columns) < COARSE:
         said += " In so few pixels there are colours and edges, and hardly things: take no name at its word."  # noqa: E501

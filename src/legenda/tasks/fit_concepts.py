@@ -74,7 +74,7 @@ class FitSettings:
                 f"{self.steps}, {self.batch}, {self.every} and {self.lr}."
             )
         after = min(10_000_000, max(10 * self.batch, self.steps * self.batch // 20))
-        return learner_of(self.kind, self.units, self.k, self.groups, self.price, after)
+        return learner_of(self.kind, self.units, self.k, self.groups, self.price, after, self.batch)
 
     def plan(self) -> Schedule:
         """The schedule of a stepwise learner."""

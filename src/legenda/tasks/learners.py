@@ -1,45 +1,34 @@
 """Every way to learn a dictionary, by the name that a person types."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
+from legenda.catalog import lookup
 from legenda.errors import BadInput, near
 
-STEPWISE = {
-    "matryoshka": ("matryoshka", "MatryoshkaBatchTopK"),
-    "batch-topk": ("batch_top_k", "BatchTopK"),
-    "topk": ("top_k", "TopK"),
-    "relu-l1": ("relu_l1", "ReLUL1"),
-    "jumprelu": ("jump_relu", "JumpReLU"),
-    "gated": ("gated", "Gated"),
-    "mp": ("matching_pursuit", "MatchingPursuit"),
-    "archetypal": ("archetypal", "Archetypal"),
-    "vsae": ("variational", "Variational"),
-    "nested-k": ("nested_k", "NestedK"),
-}
+STEPWISE = (
+    "matryoshka", "batch-topk", "topk", "relu-l1", "jumprelu", "gated", "mp", "archetypal", "vsae",
+    "nested-k",
+)  # fmt: skip
 """Those that a training loop learns step by step."""
-AT_ONCE = {
-    "nmf": ("nmf", "NMF"),
-    "semi-nmf": ("semi_nmf", "SemiNMF"),
-    "kmeans": ("k_means", "KMeans"),
-    "pca": ("pca", "PCA"),
-    "random": ("random_atoms", "RandomAtoms"),
-}
+AT_ONCE = ("nmf", "semi-nmf", "kmeans", "pca", "random")
 """Those that look at a sample of the rows at once."""
 KINDS = (*STEPWISE, *AT_ONCE)
+CANDIDATES = 1024
+"""Positions that archetypes are mixtures of, at most."""
 FRACTIONS = (0.008, 0.03, 0.06, 0.12, 0.24, 0.542)
 """Sizes of the groups of CFM, as shares of all units."""
 
 
 def learner_of(
     kind: str, units: int, k: int = 12, groups: Sequence[int] | None = None, price: float = 1e-2,
-    after: int = 10_000_000,
+    after: int = 10_000_000, batch: int = 2048,
 ) -> Any:  # fmt: skip
     """The learner of that name.
 
     `price` is the sparsity penalty where a paper has one; `after` so many positions a unit that
-    was never on counts as dead, and is revived where the paper says how.
+    was never on counts as dead, and is revived where the paper says how; `batch` positions are
+    there to begin from, which archetypes are chosen of.
     """
     if kind not in KINDS:
         raise BadInput(
@@ -51,14 +40,15 @@ def learner_of(
     from legenda.dictionaries.auxiliary import Revival
 
     revive = Revival(after=after)
-    module, name = {**STEPWISE, **AT_ONCE}[kind]
-    made = getattr(import_module(f"legenda.dictionaries.{module}"), name)
+    made = lookup("dictionary", kind)
     if kind == "matryoshka":
         sizes = groups_of(units) if groups is None else groups
         return made(units, k=k, groups=tuple(sizes), revive=revive)
     if kind in ("batch-topk", "topk"):
         return made(units, k=k, revive=revive)
-    if kind in ("mp", "archetypal", "vsae"):
+    if kind == "archetypal":
+        return made(units, k=k, candidates=min(CANDIDATES, max(units, batch)))
+    if kind in ("mp", "vsae"):
         return made(units, k=k)
     if kind in ("relu-l1", "gated"):
         return made(units, price)
