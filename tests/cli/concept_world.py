@@ -33,7 +33,20 @@ COLOURS = {
 MODEL, REF = "tests.cli.concept_world:model", "tests.cli.concept_world:model@patches(0.2)"
 PICTURES, UNITS, HELD_OUT, SIDE, CELL, WIDTH = 40, 12, 3, 48, 8, 16
 POSITIONS = (SIDE // CELL) ** 2
-FIT = ["--units", str(UNITS), "--k", "2", "--steps", "120", "--per-image", "all", "--batch", "128", "--lr", "0.01"]  # noqa: E501
+FIT = [
+    "--units",
+    str(UNITS),
+    "--k",
+    "2",
+    "--steps",
+    "120",
+    "--per-image",
+    "all",
+    "--batch",
+    "128",
+    "--lr",
+    "0.01",
+]  # noqa: E501
 NAME = ["--words", "words.txt", "--level", "0", "--tells", "0"]
 
 
@@ -81,7 +94,9 @@ def model() -> Dual:
     words = toys.tiny_dual("clip").words
     view = Preprocess((SIDE, SIDE))
     x, ids = toys.pixels(1, SIDE), words(["a red car"])
-    image = ModuleModel(Sees().eval(), "read", name="colours/image", ref=f"{MODEL}/image", example=x)  # noqa: E501
+    image = ModuleModel(
+        Sees().eval(), "read", name="colours/image", ref=f"{MODEL}/image", example=x
+    )  # noqa: E501
     text = ModuleModel(
         Reads(toys.words().get_vocab()).eval(), "table", name="colours/text", ref=f"{MODEL}/text",
         example=ids,

@@ -86,7 +86,9 @@ def test_only_a_dictionary_is_needed(here, capsys):
         "Give some, or name the units with `legenda name`."
     )
     told(capsys, *GIVEN, "pics/000.png", "--steer", "0+1", "--classes", "red")
-    assert refused(capsys, *GIVEN, "pics/000.png", "--chat", "http://127.0.0.1:9", "--chat-model", "m") == (  # noqa: E501
+    assert refused(
+        capsys, *GIVEN, "pics/000.png", "--chat", "http://127.0.0.1:9", "--chat-model", "m"
+    ) == (  # noqa: E501
         "a caption is made of the names of units; none has one. Name them with `legenda name`, or "
         "leave the chat model out."
     )

@@ -209,9 +209,7 @@ def test_another_fit_forgets_what_told_of_other_units_but_no_person_s_words(fitt
     assert set(files(fitted / "a")) >= {"corrections.json", "concepts.json", FILE}
     assert not (fitted / "a" / "survey").exists() and not (fitted / "a" / "names.json").exists()
     assert (fitted / "a" / "corrections.json").read_bytes() == kept
-    assert refused(capsys, "name", "a") == (
-        "a has no survey yet. Make one with `legenda survey`."
-    )
+    assert refused(capsys, "name", "a") == ("a has no survey yet. Make one with `legenda survey`.")
     ran(capsys, "survey", MODEL, "pics", "--out", "a")
     named = told(capsys, "name", "a", *NAME)
     assert [one["word"] for one in named if one["by"] == "a person"] == ["wheel"]

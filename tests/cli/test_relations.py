@@ -35,12 +35,12 @@ def test_json_is_one_line_that_reads_back(here, capsys):
 
 
 def test_files_for_other_programs_are_well_formed(here, capsys):
-    ran(capsys, "name", "a", "--correct", '0=a < b & "c" \'d\' 猫')
+    ran(capsys, "name", "a", "--correct", "0=a < b & \"c\" 'd' 猫")
     _, err = ran(capsys, "relations", "a", "--svg", "x.svg", "--graphml", "x.graphml")
     assert err == "x.graphml\nx.svg\n"
     drawn, graph = (ElementTree.parse(here / name).getroot() for name in ("x.svg", "x.graphml"))
     assert drawn.tag.endswith("svg") and graph.tag.endswith("graphml")
-    assert 'a < b & "c" \'d\' 猫' in "".join(graph.itertext())
+    assert "a < b & \"c\" 'd' 猫" in "".join(graph.itertext())
     before = files(here)
     ran(capsys, "relations", "a", "--svg", "x.svg", "--graphml", "x.graphml")  # ours: written again
     assert files(here) == before
@@ -61,7 +61,9 @@ def test_it_fits_a_screen_and_more_is_shown_where_asked(capsys):
     tree = [line for line in out.splitlines() if line.startswith(("├", "└"))]
     assert 1 <= len(tree) <= 13  # 12 roots, and how many more there are
     few, _ = ran(capsys, "relations", "zoo:scenes", "--depth", "1", "--width", "1", "--roots", "2")
-    all_, _ = ran(capsys, "relations", "zoo:scenes", "--depth", "9", "--width", "99", "--roots", "999")  # noqa: E501
+    all_, _ = ran(
+        capsys, "relations", "zoo:scenes", "--depth", "9", "--width", "99", "--roots", "999"
+    )  # noqa: E501
     assert len(few) < len(out) < len(all_)
     assert "… and" in few and "… and" not in all_
 

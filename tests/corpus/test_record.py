@@ -457,3 +457,29 @@ def test_a_recording_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_pat
     assert 0 < len(list(folder.glob("*.safetensors"))) < 150
     recorded(folder), recorded(tmp_path / "whole")
     assert content(folder) == content(tmp_path / "whole")
+
+
+def test_who_is_killed_while_making_a_lock_leaves_none(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("legenda.corpus.lock.os.link", killed)
+        Lock(tmp_path)
+    assert not (tmp_path / NAME).exists()
+    Lock(tmp_path).release()
+
+
+def test_a_lock_that_another_sweeps_away_is_made_again(tmp_path, monkeypatch):
+    import os
+
+    real, swept = os.link, []
+
+    def once(beside, place):
+        if not swept:
+            swept.append(beside.unlink())
+        real(beside, place)
+
+    monkeypatch.setattr("legenda.corpus.lock.os.link", once)
+    lock = Lock(tmp_path)
+    assert (tmp_path / NAME).read_text() == lock.mine and len(list(tmp_path.iterdir())) == 1

@@ -97,6 +97,7 @@ def test_what_is_not_there_yet_says_how_it_is_made(tmp_path):
         "names": f"{tmp_path} has no names yet. Give them with `legenda name`.",
     }
     for name, message in wanted.items():
+
         def asked(name=name):
             found = getattr(folder, name)
             return found() if callable(found) else found

@@ -43,7 +43,9 @@ def planted(folder):
 
     colours = torch.tensor([*COLOURS.values()]) / 127.5 - 1
     atoms = torch.nn.functional.normalize(said(colours), dim=1)
-    made = LinearDictionary(atoms, torch.zeros(atoms.shape[1]), Projection(1), "planted", RandomAtoms(8, 1))  # noqa: E501
+    made = LinearDictionary(
+        atoms, torch.zeros(atoms.shape[1]), Projection(1), "planted", RandomAtoms(8, 1)
+    )  # noqa: E501
     folder.forget()
     save_dictionary(folder.path, made)
     survey(Units(open_seeing(MODEL), made), folder.origin.pictures()[0], folder.path / "survey")
@@ -58,7 +60,9 @@ def test_planted_colours_get_their_names(folder, model, method):
     right = sum(word == colour for word, colour in zip(named, COLOURS, strict=True))
     assert right == 8, named
     checks = [name.check for name in found.corrected.names if name.check]
-    assert checks and all(0 <= c.interval[0] <= c.auroc <= c.interval[1] <= 1 for c in checks if c.auroc == c.auroc)  # noqa: E501
+    assert checks and all(
+        0 <= c.interval[0] <= c.auroc <= c.interval[1] <= 1 for c in checks if c.auroc == c.auroc
+    )  # noqa: E501
 
 
 def test_a_high_level_leaves_more_without_a_name(folder, model):

@@ -40,7 +40,9 @@ def test_kinds_are_those_of_all_positions_at_once(folder):
 
 def test_what_is_found_is_written_and_reads_back(folder):
     steps = []
-    made = relate_concepts(folder, HOW, report=lambda what, done, total: steps.append((done, total)))
+    made = relate_concepts(
+        folder, HOW, report=lambda what, done, total: steps.append((done, total))
+    )
     read = folder.relations()
     assert read is not None and read.pairs == made.hierarchy.pairs
     assert read.active == made.hierarchy.active and read.chance == made.hierarchy.chance

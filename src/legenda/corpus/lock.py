@@ -10,6 +10,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
+from legenda.corpus.durable import WRITING
 from legenda.errors import Missing, Refused
 
 NAME = "writing.lock"
@@ -35,8 +36,13 @@ class Lock:
             raise self._held(now)
 
     def _make(self) -> bool:
+        """Write the lock beside its place and link it there: nobody ever sees one half written."""
+        beside = self.path.with_name(f"{self.mine.split()[2]}{WRITING}")
         try:
-            at = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            beside.write_text(self.mine)
+            with suppress(FileNotFoundError):  # who holds the lock may have swept it away
+                os.link(beside, self.path)
+                return True
         except FileExistsError:
             return False
         except OSError as problem:
@@ -44,9 +50,10 @@ class Lock:
                 f"{self.path} could not be written: {problem}. Make room there, or choose another "
                 "folder."
             ) from None
-        with os.fdopen(at, "w") as file:
-            file.write(self.mine)
-        return True
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+        return False
 
     def _take_over(self) -> None:
         """Move a stale lock aside; if it was another's by then, put that one back."""
@@ -55,7 +62,7 @@ class Lock:
             return
         if not _stale(held):
             raise self._held(held)
-        aside = self.path.with_suffix(f".{os.getpid()}")
+        aside = self.path.with_name(f"{self.mine.split()[2]}.aside{WRITING}")
         with suppress(FileNotFoundError):
             self.path.rename(aside)
             if _read(aside) != held:

@@ -15,8 +15,9 @@ for (const article of document.querySelectorAll(".seen")) {
     button.addEventListener("blur", () => light(held));
     button.addEventListener("click", () => { held = held === button ? null : button; light(held || button); });
   }
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    held = null;
+    light(null);
+  });
 }
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  for (const button of document.querySelectorAll('.show[aria-pressed="true"]')) button.click();
-});
