@@ -6,7 +6,8 @@ COUNT = 8
 TITLE = "Which concepts are in it, and where"
 LEAD = (
     "Units of a dictionary that was fitted to what each patch would say alone; each is named by "
-    "the word that stands out, or not at all. Point at one to see where it is on."
+    "the word that stands out, or not at all: those without a name are left out here. Point at "
+    "one to see where it is on."
 )
 
 
@@ -26,7 +27,7 @@ def about_concepts(scene: Any, photograph: Any | None) -> dict[str, Any]:
         if not SHIPPED[atlas].is_dir():
             continue
         reader = Reader.of(atlas)
-        read = reader.seen(picture, source, COUNT)
+        read = reader.seen(picture, source, COUNT, named=True)
         told = plain(read, reader.names, reader.relations)
         made = context(
             [(told, picture)], reader.model.preprocess, reader.near([read]), reader.words
