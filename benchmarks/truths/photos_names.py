@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,6 +25,7 @@ from benchmarks.truths.photos_activations import (
     say,
     strongest,
 )
+from legenda.core.codes import Codes
 from legenda.core.interval import bootstrap, wilson
 from legenda.core.model import Edit, Run
 from legenda.core.units import Units
@@ -39,9 +41,8 @@ from legenda.types import Acts
 from legenda.zoo.photos.fetch import home
 from legenda.zoo.photos.pairs import listed
 
-TOP = 5
-MOSTLY = 0.5
-"""A unit is mostly on in one title if that title holds this share of the weight of its top pictures."""
+TOP, MOSTLY = 10, 0.5
+"""A unit is mostly on in one title if more than this share of its strongest patches are there."""
 STEERED = 20
 
 
@@ -84,26 +85,30 @@ def by_lot(names: list[Name], count: int, seed: int = 0) -> list[Name]:
 def title_rows(folder: ConceptFolder, ours: Any, held: Seen) -> list[Row]:
     """Is a unit's word in the title or tags of the pictures that it is strongest on in?"""
     part = held.of(*PAIRS)
-    peaks, texts = strongest(ours, part.acts), said_of(part)
-    words = {n: w for n, w in folder.words().items() if bool((peaks[:, n] > 0).any())}
+    texts, titles, words = said_of(part), part.titles, folder.words()
     single, several = {}, {}
-    for unit in words:
-        best = peaks[:, unit].topk(min(TOP, len(part)))
-        there = [(i, v) for i, v in zip(best.indices.tolist(), best.values.tolist(), strict=True) if v > 0]  # fmt: skip # noqa: E501
-        if len(there) == TOP:
-            several[unit] = [texts[i] for i, _ in there]
-        if held_by_one(part.titles, there):
-            single[unit] = [texts[there[0][0]]]
+    for unit, best in exemplars(coded(ours, part.acts)).items():
+        if unit in words and len(best) == TOP:
+            several[unit] = [texts[i] for i in dict.fromkeys(best)]
+            most = max(best, key=lambda i: sum(titles[i] == titles[j] for j in best))
+            if sum(titles[most] == titles[j] for j in best) > MOSTLY * TOP:
+                single[unit] = [texts[most]]
     return [
-        hit_row(f"names: in the title or tags of the one emoji, stamp or drawing that has {MOSTLY:.0%} of its weight", single, words),
-        hit_row(f"names: in the title or tags of one of {TOP} strongest emoji, stamps and drawings", several, words),
+        hit_row(f"names: in the title or tags that most of the {TOP} strongest patches in emoji, stamps and drawings share", single, words),
+        hit_row(f"names: in the title or tags of any of the {TOP} strongest patches", several, words),
     ]  # fmt: skip # noqa: E501
 
 
-def held_by_one(titles: list[str], there: list[tuple[int, float]]) -> bool:
-    """Whether the strongest title holds enough of the weight of the strongest pictures."""
-    own = sum(v for i, v in there if titles[i] == titles[there[0][0]])
-    return len(there) > 1 and own >= MOSTLY * sum(v for _, v in there)
+def exemplars(codes: Codes) -> dict[int, list[int]]:
+    """The pictures of each unit's strongest patches, the strongest first."""
+    image, position, slot = (codes.weight > 0).nonzero(as_tuple=True)
+    weight, unit = codes.weight[image, position, slot], codes.index[image, position, slot]
+    found: dict[int, list[int]] = {}
+    for i in np.lexsort((-weight.numpy(), unit.numpy())).tolist():
+        own = found.setdefault(int(unit[i]), [])
+        if len(own) < TOP:
+            own.append(int(image[i]))
+    return found
 
 
 def hit_row(title: str, found: Mapping[int, list[str]], words: Mapping[int, str]) -> Row:
@@ -112,7 +117,8 @@ def hit_row(title: str, found: Mapping[int, list[str]], words: Mapping[int, str]
     hits = sum(any(said(words[u], text) for text in found[u]) for u in units)
     others = [words[u] for u in units[1:] + units[:1]]
     chance = sum(any(said(w, t) for t in found[u]) for u, w in zip(units, others, strict=True))
-    return Row(title, hits / max(1, len(units)), "share", "", None, len(units), wilson(hits, len(units)), chance / max(1, len(units)))  # fmt: skip # noqa: E501
+    share, dealt = (n / len(units) if units else float("nan") for n in (hits, chance))
+    return Row(title, share, "share", "", None, len(units), wilson(hits, len(units)), dealt)  # fmt: skip # noqa: E501
 
 
 def said_of(part: Seen) -> list[str]:

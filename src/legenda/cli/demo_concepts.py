@@ -29,11 +29,10 @@ def about_concepts(scene: Any, photograph: Any | None) -> dict[str, Any]:
         reader = Reader.of(atlas)
         read = reader.seen(picture, source, COUNT, named=True)
         told = plain(read, reader.names, reader.relations)
-        made = context(
-            [(told, picture)], reader.model.preprocess, reader.near([read]), reader.words
-        )
+        shown, how, near = [(told, picture)], reader.model.preprocess, reader.near([read])
+        made = context(shown, how, near, reader.words, reader.exemplars)
         seen += [{**article, "id": f"{atlas[4:]}-{article['id']}"} for article in made["seen"]]
         said.append(told)
-        tree = tree or made["tree"]
+        tree = max(tree, made["tree"], key=len)
     page = {"seen": seen, "tree": tree, "concepts_title": TITLE, "concepts_lead": LEAD}
     return {"page": page, "said": said}
