@@ -4,6 +4,7 @@ A patch says its colour, and a word says the colour that it names, in one space;
 finds the colours, and naming has right answers. What takes longest is made once in a process.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -28,25 +29,13 @@ from tests import toys
 
 COLOURS = {
     "red": (230, 20, 20), "green": (20, 200, 30), "blue": (20, 40, 230), "yellow": (240, 220, 20),
-    "cyan": (0, 230, 230), "pink": (250, 160, 200), "orange": (250, 130, 0), "purple": (150, 20, 200),
+    "cyan": (0, 230, 230), "pink": (250, 160, 200), "orange": (250, 130, 0),
+    "purple": (150, 20, 200),
 }  # fmt: skip
 MODEL, REF = "tests.cli.concept_world:model", "tests.cli.concept_world:model@patches(0.2)"
 PICTURES, UNITS, HELD_OUT, SIDE, CELL, WIDTH = 40, 12, 3, 48, 8, 16
 POSITIONS = (SIDE // CELL) ** 2
-FIT = [
-    "--units",
-    str(UNITS),
-    "--k",
-    "2",
-    "--steps",
-    "120",
-    "--per-image",
-    "all",
-    "--batch",
-    "128",
-    "--lr",
-    "0.01",
-]  # noqa: E501
+FIT = f"--units {UNITS} --k 2 --steps 120 --per-image all --batch 128 --lr 0.01".split()
 NAME = ["--words", "words.txt", "--level", "0", "--tells", "0"]
 
 
@@ -116,10 +105,17 @@ def painted(seed: int) -> Image.Image:
     return Image.fromarray(cells.repeat(CELL, 0).repeat(CELL, 1))
 
 
+def passing(name: str) -> Path:
+    """A folder that is gone when the process ends."""
+    place = Path(mkdtemp(prefix=name))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
 @cache
 def pictures() -> Path:
     """A folder with `pics` and `words.txt`; it is not to be changed."""
-    place = Path(mkdtemp(prefix="legenda-pictures-"))
+    place = passing("legenda-pictures-")
     (place / "pics").mkdir()
     for i in range(PICTURES):
         painted(i).save(place / "pics" / f"{i:03d}.png")
@@ -130,7 +126,7 @@ def pictures() -> Path:
 @cache
 def made() -> Path:
     """The same with `a`: fitted, surveyed, named and related, from within the folder."""
-    place = Path(mkdtemp(prefix="legenda-concepts-")) / "world"
+    place = passing("legenda-concepts-") / "world"
     shutil.copytree(pictures(), place)
     before = Path.cwd()
     os.chdir(place)

@@ -112,7 +112,7 @@ def test_folders_without_what_it_needs(here, capsys):
         "words.txt is a file; a folder of concepts is needed."
     )
     assert refused(capsys, "relations", "zoo:scene").startswith(
-        "no concepts of zoo:scene ship with legenda. Did you mean 'zoo:scenes'? There are those of"
+        "no concepts of zoo:scene ship with legenda. Did you mean 'zoo:scenes'"
     )
 
 
