@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from legenda.concepts.probe import LinearProbe, Probe, Tried, shuffled_accuracy
 from legenda.errors import BadInput
 
 K, CLASSES = 12, ("a", "b", "c")
-QUICK = LinearProbe(l1=(0.0, 0.1), lr=(0.03,), epochs=40, batch=64)
+QUICK = LinearProbe(l1=(0.0, 0.01), lr=(0.03,), epochs=40, batch=64)
 
 
 def images(count, seed):
@@ -26,7 +28,7 @@ def test_planted_concepts_get_the_weight_and_the_penalty_removes_the_rest():
     assert value == 1.0 and low > 0.95 and high == 1.0 and n == 100
     free, priced = found.tried
     assert priced.weights < free.weights
-    assert found.chosen.l1 == 0.1, "of equally good places the sparser one is taken"
+    assert found.chosen.l1 == 0.01, "of equally good places the sparser one is taken"
 
 
 def test_what_concepts_add_is_the_logit():
@@ -39,8 +41,10 @@ def test_what_concepts_add_is_the_logit():
 def test_labels_dealt_by_lot_teach_nothing():
     train, validation, test = images(300, 0), images(100, 1), images(100, 2)
     found = QUICK(*train, CLASSES, validation)
-    value, (low, high), _ = shuffled_accuracy(QUICK, found, *train, test)
-    assert high < 0.6 < found.accuracy(*test)[0]
+    dealt = [
+        shuffled_accuracy(replace(QUICK, seed=seed), found, *train, test)[0] for seed in range(6)
+    ]
+    assert sum(dealt) / 6 < 0.6 < found.accuracy(*test)[0], "a third, by whatever concept it took"
 
 
 @pytest.mark.parametrize("proximal", [True, False])
@@ -54,14 +58,15 @@ def test_one_step_is_the_literal_one(proximal):
         slope += torch.outer(p, row) / len(z)
     stepped = -0.05 * slope / (slope.abs() + 1e-8)  # Adam's first step is the sign
     if proximal:
-        stepped = stepped.sign() * (stepped.abs() - 0.05 * 0.1).clamp(min=0)
+        least = 0.05 * 0.1 / (slope.abs() + 1e-8)  # after one step √v̂ is the slope itself
+        stepped = stepped.sign() * (stepped.abs() - least).clamp(min=0)
     torch.testing.assert_close(how.learned(z, y, 3, 0.1, 0.05), stepped, atol=1e-5, rtol=1e-4)
 
 
 def test_weights_are_exactly_nothing_only_with_the_shrinkage():
     z, y = images(100, 0)
-    hard = LinearProbe(epochs=20, batch=64).learned(z, y, 3, 0.3, 0.01)
-    soft = LinearProbe(epochs=20, batch=64, proximal=False).learned(z, y, 3, 0.3, 0.01)
+    hard = LinearProbe(epochs=20, batch=64).learned(z, y, 3, 0.03, 0.01)
+    soft = LinearProbe(epochs=20, batch=64, proximal=False).learned(z, y, 3, 0.03, 0.01)
     assert (hard == 0).sum() > (soft == 0).sum()
 
 
@@ -83,3 +88,17 @@ def test_refusals():
     probe = Probe(torch.zeros(3, K), CLASSES, (), Tried(0.0, 0.1, 0.0, 0.0))
     with pytest.raises(BadInput, match="'d' is no class of this probe: a, b, c."):
         probe.added(z, "d")
+
+
+def test_the_shrinkage_ends_where_the_priced_loss_has_its_least():
+    """At the end no weight may move: |slope| = λ where it is not 0, and at most λ where it is."""
+    z, y = images(200, 0)
+    price = 0.02
+    how = LinearProbe(epochs=4000, batch=512)
+    weight = how.learned(z, y, 3, price, 0.01).requires_grad_()
+    (slope,) = torch.autograd.grad(torch.nn.functional.cross_entropy(z @ weight.T, y), [weight])
+    off = weight.detach() == 0
+    assert off.any() and not off.all()
+    assert slope[off].abs().max() <= price * 1.1
+    gap = slope[~off] + price * weight.detach()[~off].sign()
+    assert gap.abs().max() < 0.2 * price

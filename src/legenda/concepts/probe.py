@@ -9,10 +9,14 @@ so that what concept n adds to class c in an image is W_cn z_n, exactly. W is le
     min_W  CE(W z, y) + λ ‖W‖₁                                            (2)
 
 with AdamW; λ and the learning rate are those of a sweep that do best on validation images. The
-penalty is applied as a step of its own after each of AdamW's (a shrinkage of every weight by
-rate × λ towards 0), so that weights become 0 and a class can be read; `proximal=False` adds λ‖W‖₁
-to the loss, as published, which leaves them small. Activations are not standardised: scaling each
-sparse code to unit spread cost about 16 points where it was tried (DisParQ's notes).
+penalty is applied as a step of its own after each of AdamW's, in AdamW's own metric: with v̂ its
+mean of squared slopes, every weight shrinks towards 0 by
+
+    rate × λ / (√v̂ + ε)                                                   (3)
+
+so that weights become 0 where (2) has them there, and a class can be read; `proximal=False` adds
+λ‖W‖₁ to the loss, as published, which leaves them small. Activations are not standardised: scaling
+each sparse code to unit spread cost about 16 points where it was tried (DisParQ's notes).
 
 References
 ----------
@@ -39,6 +43,10 @@ Rows = Float[Tensor, "b k"]
 Labels = Int[Tensor, " b"]
 Apart = tuple[Float[Tensor, "v k"], Int[Tensor, " v"]]
 """Other images, and what they show."""
+
+
+BETA2, EPSILON = 0.999, 1e-8
+"""Of AdamW, as torch has them."""
 
 
 class Tried(NamedTuple):
@@ -90,7 +98,7 @@ class LinearProbe:
     """
 
     l1: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2)
-    lr: tuple[float, ...] = (1e-4, 1e-3)
+    lr: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
     epochs: int = 100
     batch: int = 1024
     proximal: bool = True
@@ -143,9 +151,16 @@ class LinearProbe:
                 (weight.grad,) = torch.autograd.grad(loss, [weight])
                 optimizer.step()
                 if self.proximal and l1:
-                    with torch.no_grad():
-                        weight.copy_(torch.nn.functional.softshrink(weight, lr * l1))
+                    shrink(weight, lr * l1, optimizer.state[weight])
         return weight.detach()
+
+
+@torch.no_grad()
+def shrink(weight: Float[Tensor, "c k"], by: float, moments: dict[str, Tensor]) -> None:
+    """Equation (3)."""
+    spread = moments["exp_avg_sq"] / (1 - BETA2 ** float(moments["step"]))
+    least = by / (spread.sqrt() + EPSILON)
+    weight.copy_(weight.sign() * (weight.abs() - least).clamp(min=0))
 
 
 def checked(strongest: Rows, labels: Labels, classes: Sequence[str]) -> None:

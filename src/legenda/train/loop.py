@@ -7,7 +7,6 @@ the running means of a batch norm) and moments.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -245,5 +244,3 @@ def in_order(path: Path) -> None:
         if len(text.encode()) <= length:  # never longer than what wrote it, or it is left alone
             file.seek(8)
             file.write(text.encode().ljust(length))
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,7 +1,8 @@
 """The pictures that the concepts of `zoo:photos` are fitted to, and those that they are held to.
 
 Photographs of fruit, CIFAR-10, cut-out photographs, emoji and clip art. Of the pairs, the families
-that the model was never trained on are held out; of the fruit and of CIFAR-10, test pictures.
+that the model was never trained on are held out; of CIFAR-10, test pictures; of the fruit, the
+validation pictures, none of which is a copy of a training picture.
 """
 
 import io
@@ -91,16 +92,17 @@ class ConceptPictures:
         return [(p.picture.partition("/")[0], p.picture, p.title) for p in wanted]
 
     def _fruit(self) -> list[tuple[str, str, str]]:
-        """The official validation pictures, and every tenth test picture, are held out."""
-        columns = (self._table.column(n).to_pylist() for n in ("dataset", "finegrained_cat"))
-        rows = enumerate(zip(*columns, strict=True))
-        held = {i: part == "val" or (part == "test" and i % 10 == 0) for i, (part, _) in rows}
-        names = self._table.column("finegrained_cat").to_pylist()
-        return [
-            ("groceries", f"groceries/{i}", names[i].replace("-", " ").lower())
-            for i in range(len(names))
-            if held[i] == (self.part == "held out")
-        ]
+        """The official validation pictures are held out.
+
+        Every tenth test picture is left out of both parts: most are copies of training pictures.
+        """
+        parts, names = (self._table.column(n).to_pylist() for n in ("dataset", "finegrained_cat"))
+        wanted = []
+        for i, (part, name) in enumerate(zip(parts, names, strict=True)):
+            held, spare = part == "val", part == "test" and i % 10 == 0
+            if not spare and held == (self.part == "held out"):
+                wanted.append(("groceries", f"groceries/{i}", name.replace("-", " ").lower()))
+        return wanted
 
     def _cifar(self, folder: Path) -> list[tuple[str, str, str]]:
         side = "train" if self.part == "train" else "test"
