@@ -31,6 +31,7 @@ ROWS = {
         "shortcut": "benchmarks.truths.shortcut",
         "fitted-vq": "benchmarks.truths.fitted_vq",
         "concepts-scenes": "benchmarks.truths.concepts_scenes",
+        "concepts-photos": "benchmarks.truths.concepts_photos",
         "hierarchy": "benchmarks.truths.hierarchy",
         "kill": "benchmarks.truths.kill",
     },

@@ -179,3 +179,12 @@ def test_a_survey_of_other_units_is_refused(here, capsys):
         "a/survey/survey.safetensors tells of 12 units, and the dictionary has 6. Survey it again "
         "with `legenda survey`."
     )
+
+
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(here, capsys):
+    before = files(here)
+    (said,) = told(capsys, "name", "a", *NAME, "--dry-run")
+    assert said["kind"] == "cost" and said["words"] == len(COLOURS) and said["pictures"] >= 1
+    assert said["sentences"] >= said["words"] and said["seconds"] > 0
+    out, _ = ran(capsys, "name", "a", *NAME, "--dry-run")
+    assert f"{len(COLOURS)} words in" in out and files(here) == before

@@ -127,3 +127,15 @@ def test_settings_change_what_is_found(here, capsys):
     (strict,) = told(capsys, "relations", "a", "--least", "100000")
     (loose,) = told(capsys, "relations", "a", "--share", "0.3", "--published", "--cycles", "cut")
     assert strict["edges"] == [] and len(loose["edges"]) > 0
+
+
+def test_a_dry_run_says_what_would_be_compared_and_writes_nothing(here, capsys):
+    before = files(here)
+    (said,) = told(capsys, "relations", "a", "--dry-run")
+    survey = concept_folder("a").survey()
+    assert said["units"] == len(survey) and said["pictures"] == survey.images
+    dense = survey.together.toarray()
+    upper = sum(dense[i, j] > 0 for i in range(len(dense)) for j in range(i))
+    assert said["pairs"] == upper
+    out, _ = ran(capsys, "relations", "a", "--dry-run")
+    assert "no model is asked" in " ".join(out.split()) and files(here) == before

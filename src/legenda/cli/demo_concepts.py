@@ -30,8 +30,8 @@ def about_concepts(scene: Any, photograph: Any | None) -> dict[str, Any]:
         read = reader.seen(picture, source, COUNT, named=True)
         told = plain(read, reader.names, reader.relations)
         shown, how, near = [(told, picture)], reader.model.preprocess, reader.near([read])
-        made = context(shown, how, near, reader.words, reader.exemplars)
-        seen += [{**article, "id": f"{atlas[4:]}-{article['id']}"} for article in made["seen"]]
+        made = context(shown, how, near, reader.words, reader.exemplars, len(seen) + 1)
+        seen += made["seen"]
         said.append(told)
         tree = max(tree, made["tree"], key=len)
     page = {"seen": seen, "tree": tree, "concepts_title": TITLE, "concepts_lead": LEAD}

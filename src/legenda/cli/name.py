@@ -27,6 +27,7 @@ def name(
     note: str = "",
     seed: str | None = None,
     device: str = "cpu",
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Give every unit a name from a vocabulary, or say that no word stands out.
@@ -60,6 +61,8 @@ def name(
         Of what is shuffled.
     device
         Such as cpu or cuda:0.
+    dry_run
+        Say what it would take, and write nothing.
     json
         Results on stdout, as JSON lines.
     """
@@ -76,6 +79,8 @@ def name(
     how = NameSettings(method, apart=apart, seed=seed_of(seed), **given)
     folder.survey()  # refused before a word is embedded
     vocabulary, held = vocabulary_of(words), held_out(origin, images)
+    if dry_run:
+        return said_cost(open_seeing(origin.model, device), vocabulary, len(held), json)
     with progress("opening") as step:
         model = open_seeing(origin.model, device)
         found = name_concepts(folder, model, vocabulary, how, held, step)
@@ -85,6 +90,21 @@ def name(
         lost(key, why)
     say(f"{atlas}: relate its units with `{shlex.join(['legenda', 'relations', str(atlas)])}`")
     return 2 if found.refused else 0
+
+
+def said_cost(model: Any, vocabulary: Any, held: int, json: bool) -> int:
+    """What naming would take, judged by the sentences of a few words."""
+    from legenda.tasks.name_concepts import name_cost
+
+    cost = name_cost(model, vocabulary, held)
+    if json:
+        tell({"kind": "cost", **cost})
+    else:
+        show(
+            f"{cost['words']:,} words in {cost['sentences']:,} sentences would take about "
+            f"{cost['seconds']:,.0f} s once; {cost['pictures']} held-out pictures are read"
+        )
+    return 0
 
 
 def held_out(origin: Any, images: str | None) -> Any:

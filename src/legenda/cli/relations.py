@@ -30,6 +30,7 @@ def relations(
     graphml: Path | None = None,
     svg: Path | None = None,
     seed: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Which concept is a kind or a part of which: a hierarchy, as a tree.
@@ -60,6 +61,8 @@ def relations(
         A file to draw the tree in.
     seed
         Of the control.
+    dry_run
+        Say what would be compared, and write nothing.
     json
         The hierarchy on stdout, as one JSON line.
     """
@@ -75,6 +78,8 @@ def relations(
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     given |= positive(least=least) | ({} if seed is None else {"seed": seed_of(seed)})
     asked = positive(depth=depth, width=width, roots=roots)
+    if dry_run:
+        return said_cost(folder, json)
     words = folder.words()
     found, edges = related(folder, given, published, cycles)
     for ending, path in files.items():
@@ -87,6 +92,20 @@ def relations(
     for line in controls(edges) if edges is not None else ():
         show(line)
     show(tree(found, words, Limits(**{**SCREEN, **asked})))
+    return 0
+
+
+def said_cost(folder: Any, json: bool) -> int:
+    """What would be compared: pairs that were counted, and pictures whose codes are read again."""
+    survey = folder.survey()
+    pairs = (survey.together.nnz - int((survey.active > 0).sum())) // 2
+    if json:
+        tell({"kind": "cost", "units": len(survey), "pairs": pairs, "pictures": survey.images})
+    else:
+        show(
+            f"{pairs:,} pairs of {len(survey)} units were counted together; the recorded codes of "
+            f"{survey.images} pictures are read once, and no model is asked"
+        )
     return 0
 
 

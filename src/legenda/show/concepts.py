@@ -101,12 +101,13 @@ def context(
     relations: Hierarchy | None = None,
     words: dict[int, str] | None = None,
     exemplars: Exemplars | None = None,
+    first: int = 1,
 ) -> Plain:
-    """What the article's template needs."""
+    """What the article's template needs; articles are numbered from `first`."""
     from markupsafe import Markup
 
     tree = drawing(relations, words or {}) if relations is not None and len(relations) else ""
-    seen = [article(*one, preprocess, i, exemplars) for i, one in enumerate(found, 1)]
+    seen = [article(*one, preprocess, i, exemplars) for i, one in enumerate(found, first)]
     return {"seen": seen, "tree": Markup(tree)}
 
 

@@ -1,5 +1,6 @@
 """Name the units of a concept folder, and check each name on pictures that were held out."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,11 +112,7 @@ def name_concepts(
     report: Report = lambda what, done, total: None,
 ) -> Named:
     """Names for all units, checked, corrected by a person's, and written into the folder."""
-    if not hasattr(model, "embed_text"):
-        raise Unsupported(
-            "naming", "a model whose patches meet sentences", model.ref,
-            "Fit concepts to the patches of a dual encoder, such as zoo:photos@patches.",
-        )  # fmt: skip
+    readable(model)
     dictionary, _ = folder.dictionary()
     survey = folder.survey(len(dictionary.atoms))
     read_corrections(folder.path / CORRECTIONS)  # refused before anything is written
@@ -140,6 +137,28 @@ def name_concepts(
     }  # fmt: skip
     folder.write("names.json", names_to_json(found, about))
     return Named(hold(folder, found, dictionary), refused)
+
+
+def name_cost(model: Any, vocabulary: Vocabulary, held: int, timed: int = 32) -> dict[str, float]:
+    """What `name_concepts` would take: words, sentences, seconds (from a few), and pictures."""
+    readable(model)
+    templates = getattr(model, "templates", None) or TEMPLATES
+    sentences = sum(len(templates[kind]) for kind in vocabulary.kinds)
+    step = max(1, len(vocabulary) // timed)
+    some = [templates[k][0].format(w) for w, k in zip(vocabulary.words[::step], vocabulary.kinds[::step], strict=True)]  # fmt: skip # noqa: E501
+    begin = time.perf_counter()
+    model.embed_text(some)
+    each = (time.perf_counter() - begin) / len(some)
+    return {"words": len(vocabulary), "sentences": sentences, "seconds": each * sentences, "pictures": min(held, CHECKED)}  # fmt: skip # noqa: E501
+
+
+def readable(model: Any) -> None:
+    """Refuse a model that reads no sentences."""
+    if not hasattr(model, "embed_text"):
+        raise Unsupported(
+            "naming", "a model whose patches meet sentences", model.ref,
+            "Fit concepts to the patches of a dual encoder, such as zoo:photos@patches.",
+        )  # fmt: skip
 
 
 def hold(folder: ConceptFolder, found: Any, dictionary: Any) -> Corrected:
