@@ -7,7 +7,7 @@ from legenda.core.codes import Codes
 from legenda.core.interval import auroc
 from legenda.describe import name_check
 from legenda.describe.name_check import HeldOut, areas, checked, clustered, summary
-from legenda.describe.naming import Name, NameCheck
+from legenda.describe.naming import Name
 from legenda.errors import BadInput, ShapeError
 from tests.describe.toys import numbered, random
 
@@ -205,21 +205,3 @@ def test_what_does_not_fit_is_refused():
     assert str(none.value) == (
         "no name was checked on patches where its unit is on and off. Check first."
     )
-
-
-def test_names_that_do_not_surely_tell_their_patches_are_withheld():
-    from legenda.describe.name_check import sure
-
-    def name(unit, area, low, high):
-        return Name(unit, "wheel", 0.4, 0.1, (("wheel", 0.4),), check=NameCheck(area, (low, high), 9, 3, 0.5, 0.5))  # fmt: skip # noqa: E501
-
-    nan = float("nan")
-    unchecked = Name(3, "sail", 0.4, 0.1, (("sail", 0.4),))
-    given = [name(0, 0.9, 0.8, 0.95), name(1, 0.7, 0.4, 0.9), name(2, nan, 0.0, 1.0), unchecked]
-    found = sure(given, 0.6)
-    assert [n.word for n in found] == ["wheel", None, None, "sail"]
-    assert found[1].reason == (
-        "'wheel' does not surely tell its patches on held-out pictures: AUROC 0.70 [0.40, 0.90]"
-    )
-    assert found[2].reason.endswith("it was on at none")
-    assert len([n for n in sure(given, 0.3) if n.word]) == 3

@@ -222,24 +222,3 @@ def test_files_that_hold_no_names_are_refused(tmp_path):
     assert refusal(lambda: read_names(path)) == (
         f"{path} holds a name that cannot be read: 'check'. Name the units again."
     )
-
-
-def test_of_words_that_score_alike_the_more_everyday_one_is_taken():
-    from legenda.describe.naming import Name, simplest
-    from legenda.describe.vocabulary import Vocabulary
-
-    words = Vocabulary.of(["star", "ring", "movie star"], "test", "noun")
-
-    def name(unit, *candidates, null=0.2):
-        return Name(unit, candidates[0][0], candidates[0][1], 0.1, candidates, null=null)
-
-    near = name(0, ("movie star", 0.33), ("ring", 0.31), ("star", 0.30))
-    far = name(1, ("movie star", 0.33), ("star", 0.25))
-    under = name(2, ("movie star", 0.21), ("star", 0.19))
-    other = Name(3, "mine", 0.4, 0.1, (("movie star", 0.4),), by="a person")
-    found = simplest((near, far, under, other), words, 0.05)
-    assert [n.word for n in found] == ["star", "movie star", "movie star", "mine"]
-    assert found[0].score == 0.30 and found[0].margin == pytest.approx(-0.03)
-    assert found[0].reason == "'movie star' is nearer by 0.03, and less everyday"
-    assert simplest((near, far), words, 0.0) == (near, far)
-    assert [n.word for n in simplest((far,), words, 0.1)] == ["star"]

@@ -232,26 +232,6 @@ def limits(
     return low.where(known, 0.0), high.where(known, 1.0)
 
 
-def sure(names: Sequence[Name], least: float) -> tuple[Name, ...]:
-    """Names whose word tells its patches at least so well, surely; others are withheld.
-
-    `least` is for the lower end of the area's interval. A name that is kept by a check looks a
-    little better in that check than it is: check it again on other pictures.
-    """
-    found = []
-    for name in names:
-        check = name.check
-        if name.word is None or check is None or check.interval[0] >= least:
-            found.append(name)
-            continue
-        low, high = check.interval
-        known = check.auroc == check.auroc
-        area = f"AUROC {check.auroc:.2f} [{low:.2f}, {high:.2f}]" if known else "it was on at none"
-        why = f"{name.word!r} does not surely tell its patches on held-out pictures: {area}"
-        found.append(replace(name, word=None, reason=why))
-    return tuple(found)
-
-
 class Summary(NamedTuple):
     """The mean area of all checked names beside its controls, each with an interval over names."""
 

@@ -177,30 +177,6 @@ def apart(names: tuple[Name, ...], parents: Parents) -> tuple[Name, ...]:
     return tuple(settled[unit] for unit in range(len(names)))
 
 
-def simplest(names: tuple[Name, ...], vocabulary: Vocabulary, tie: float) -> tuple[Name, ...]:
-    """Of the candidates that score within `tie` of the best, the earliest word of the vocabulary.
-
-    A vocabulary begins with its most everyday words, and who cannot tell "star" from "movie star"
-    should say the less; it has to pass (1), too. A larger tie takes plainer words.
-    """
-    place = {word: i for i, word in enumerate(vocabulary.words)}
-    found = []
-    for name in names:
-        if name.word is None or name.word not in place:
-            found.append(name)
-            continue
-        enough = max(name.candidates[0][1] - tie, name.null if name.null is not None else -2.0)
-        near = [(place[word], word, s) for word, s in name.candidates if s >= enough]
-        _, word, score = min(near, default=(0, name.word, name.score))
-        if word == name.word:
-            found.append(name)
-            continue
-        gap = name.candidates[0][1] - score
-        reason = f"{name.candidates[0][0]!r} is nearer by {gap:.2g}, and less everyday"
-        found.append(replace(name, word=word, score=score, margin=-gap, reason=reason))
-    return tuple(found)
-
-
 def another(name: Name, taken: Mapping[str | None, int]) -> Name:
     """The best candidate that no parent has and that passes; else the name as it was."""
     least = -torch.inf if name.null is None else name.null

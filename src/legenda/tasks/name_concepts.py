@@ -15,9 +15,10 @@ from legenda.describe.centred_naming import CentredNaming
 from legenda.describe.contrastive_naming import ContrastiveNaming
 from legenda.describe.corrections import Corrected, corrected, read_corrections, write_corrections
 from legenda.describe.family_naming import FamilyNaming, ancestors
-from legenda.describe.name_check import HeldOut, checked, sure
+from legenda.describe.name_check import HeldOut, checked
+from legenda.describe.name_choice import simplest, sure
 from legenda.describe.name_file import names_to_json
-from legenda.describe.naming import Abstention, named, simplest
+from legenda.describe.naming import Abstention, named
 from legenda.describe.unit_vectors import Naming, UnitEvidence, VanillaNaming
 from legenda.describe.vocabulary import Vocabulary, clipart_words, emoji_words, everyday, read_words
 from legenda.describe.word_embeddings import TEMPLATES, embedded
