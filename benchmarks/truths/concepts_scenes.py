@@ -6,7 +6,11 @@ factor where a twentieth of it or more does. A unit marks a factor where half of
 lies on patches that show it, and its name is right where the word may be said of such a factor.
 """
 
+import os
 import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,14 +19,21 @@ from torch import Tensor
 from benchmarks.table import Measurement, Row, quick
 from legenda.core.codes import Codes
 from legenda.core.explanation import Score
+from legenda.core.units import Units
+from legenda.corpus.surveying import survey
+from legenda.describe.naming import Name
+from legenda.describe.vocabulary import Vocabulary
 from legenda.dictionaries.pca import PCA
 from legenda.dictionaries.random_atoms import RandomAtoms
+from legenda.dictionaries.storage import About, save_dictionary
 from legenda.models.seeing import open_seeing
 from legenda.score.factor_recovery import FactorRecovery
 from legenda.score.grounding import Grounding, map_iou
 from legenda.score.name_accuracy import NameAccuracy
 from legenda.score.reconstruction import reconstruction, tally
-from legenda.tasks.concept_folder import concept_folder
+from legenda.tasks.concept_folder import ConceptFolder, Origin, concept_folder
+from legenda.tasks.name_concepts import name_concepts, vocabulary_of
+from legenda.zoo.concepts import RECIPES
 from legenda.zoo.scenes.concept_pictures import HELD_OUT, TRAIN, DrawnScenes, cover, factors, masks
 from legenda.zoo.scenes.world import KINDS
 
@@ -56,7 +67,12 @@ def measure() -> Measurement:
         codes = limited(book.encode(acts), k if name == "PCA" else None)
         sys.stderr.write(f"{name}\n")
         rows += of_book(name, book, codes, acts, shares, scenes, known)
-    rows += of_names(folder, ours.encode(acts), (shares >= SHOWS).float(), known)
+    shown = (shares >= SHOWS).float()
+    rows += of_names("legenda", folder.names(), ours.encode(acts), shown, known)
+    for name in () if quick() else ("PCA", "random"):
+        sys.stderr.write(f"names of {name}\n")
+        codes = limited(books[name].encode(acts), k if name == "PCA" else None)
+        rows += of_names(name, named(name, books[name], model), codes, shown, known)
     notes = (
         f"{count} scenes from seed {HELD_OUT + APART} on; {len(known)} factors",
         "recovered: the best unit and cut for a factor, chosen on one half of the scenes, has an IoU of .5 or more with it on the other; its control exchanges the scenes of every unit",
@@ -120,9 +136,30 @@ def of_book(
     return rows
 
 
-def of_names(folder: Any, codes: Codes, shares: Tensor, known: list[tuple[str, str]]) -> list[Row]:
-    """How right the shipped names are."""
-    names = {n.unit: n.word for n in folder.names()}
+def named(name: str, book: Any, model: Any) -> Sequence[Name]:
+    """Names that the units of another dictionary get, in the way of those that ship."""
+    how = RECIPES["scenes"]
+    words = vocabulary_of(how.words).with_words(
+        Vocabulary.of(how.more, "its own world", "adjective")
+    )
+    cache = Path(os.environ.get("LEGENDA_CACHE") or Path.home() / ".cache" / "legenda")
+    with tempfile.TemporaryDirectory() as place:
+        folder = ConceptFolder(Path(place) / name)
+        folder.begin(Origin(str(model.ref), "drawn scenes"))
+        save_dictionary(folder.path, book, About(str(model.ref)))
+        survey(Units(model, book), DrawnScenes(TRAIN, 1000), folder.path / "survey", per_image=1)
+        kept = cache / "benchmarks" / "words"
+        kept.mkdir(parents=True, exist_ok=True)
+        (folder.path / "words").symlink_to(kept)
+        held = DrawnScenes(HELD_OUT, 512)
+        return name_concepts(folder, model, words, how.name, held).corrected.names
+
+
+def of_names(
+    name: str, given: Sequence[Name], codes: Codes, shares: Tensor, known: list[tuple[str, str]]
+) -> list[Row]:  # fmt: skip
+    """How right names are."""
+    names = {n.unit: n.word for n in given}
     held = torch.zeros(codes.size, len(known))
     total = torch.zeros(codes.size)
     for index, weight, part in zip(codes.index, codes.weight, shares, strict=True):
