@@ -140,7 +140,7 @@ def name_concepts(
     return Named(hold(folder, found, dictionary), refused)
 
 
-def name_cost(model: Any, vocabulary: Vocabulary, held: int, timed: int = 32) -> dict[str, float]:
+def name_cost(model: Any, vocabulary: Vocabulary, held: int, timed: int = 32) -> dict[str, Any]:
     """What `name_concepts` would take: words, sentences, seconds (from a few), and pictures."""
     readable(model)
     templates = getattr(model, "templates", None) or TEMPLATES
