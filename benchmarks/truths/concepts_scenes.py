@@ -177,17 +177,15 @@ def of_names(
     names = {u: names.get(u) for u in truth}
     found = NameAccuracy()(names, truth, accepted(known))
     marking = sum(bool(its) for its in truth.values())
-    return [
-        row(
-            "names: accuracy, of named units that mark a factor",
-            found.accuracy,
-            "≥ .95 (aim)",
-            0.95,
-        ),
-        row("names: false, of all named", found.false, "≤ .05 (aim)", -0.05),
-        row("names: coverage", found.coverage),
-        Row("names: units that mark a factor", marking / len(truth), n=len(truth)),
-    ]
+    aims: tuple[Any, Any] = (("≥ .95 (aim)", 0.95), ("≤ .05 (aim)", -0.05))
+    aims = aims if name == "legenda" else ((), ())
+    rows = [row(f"{name}: units named", found.coverage)]
+    if found.accuracy.n:
+        said = f"{name}: names right, of named units that mark a factor"
+        rows.append(row(said, found.accuracy, *aims[0]))
+    if found.false.n:
+        rows.append(row(f"{name}: names false, of all named", found.false, *aims[1]))
+    return [*rows, Row(f"{name}: units that mark a factor", marking / len(truth), n=len(truth))]
 
 
 def accepted(known: list[tuple[str, str]]) -> dict[str, set[str]]:
