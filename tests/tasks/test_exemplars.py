@@ -86,3 +86,12 @@ def test_a_sheet_stays_within_what_its_format_holds(monkeypatch):
     told = survey([[0]] * 70, [[1]] * 70, keys)
     found = collect(told, many, HOW, range(70), count=1)
     assert len(found.tiles) == 64 and found.sheet.height == SIDE
+
+
+def test_of_a_picture_that_may_not_be_shown_the_next_exemplar_takes_the_place():
+    many = pictures()
+    keys = tuple(many.key(i) for i in range(3))
+    told = survey([[2, 0, 1]], [[55, 44, 33]], keys)
+    found = collect(told, many, HOW, [0], count=2, allowed=lambda key: key != keys[2])
+    reds = [int(np.asarray(tile)[SIDE // 2, SIDE // 2, 0]) for tile in found.of(0)]
+    assert reds == [50, 100]

@@ -66,19 +66,23 @@ def collect(
     units: Sequence[int],
     count: int = COUNT,
     report: Callable[[int, int], None] = lambda done, total: None,
+    allowed: Callable[[str], bool] = lambda key: True,
 ) -> Exemplars | None:
-    """Tiles of some units; None where positions lie on no grid. Every picture is opened once."""
+    """Tiles of some units; None where positions lie on no grid. Every picture is opened once.
+
+    Of a picture whose key is not `allowed` none is cut; the next exemplar takes its place.
+    """
     if survey.grid is None:
         return None
     place = {key: i for i, key in enumerate(pictures.key(i) for i in range(len(pictures)))}
     most = (MOST // SIDE) * COLUMNS
     wanted: dict[int, list[tuple[int, int, int]]] = {}
     for unit in list(units)[: most // count]:
-        for rank in range(min(count, survey.exemplars.image.shape[1])):
-            image = int(survey.exemplars.image[unit, rank])
-            if image >= 0:
-                position = int(survey.exemplars.position[unit, rank])
-                wanted.setdefault(image, []).append((unit, rank, position))
+        images = survey.exemplars.image[unit]
+        ranks = [r for r, i in enumerate(images.tolist()) if i >= 0 and allowed(survey.keys[i])]
+        for rank in ranks[:count]:
+            position = int(survey.exemplars.position[unit, rank])
+            wanted.setdefault(int(images[rank]), []).append((unit, rank, position))
     found: dict[tuple[int, int], Tile] = {}
     for done, (image, asked) in enumerate(sorted(wanted.items())):
         with suppress(LegendaError, KeyError):

@@ -29,6 +29,8 @@ from legenda.tasks.name_concepts import NameSettings, name_concepts, vocabulary_
 from legenda.tasks.relate_concepts import relate_concepts
 
 Report = Callable[[str, int, int], None]
+FREE = ("emoji/", "openclipart/", "groceries/")
+"""Pictures whose licences let tiles of them ship here: MIT, public domain, MIT."""
 OCTAVE = 8
 """Bins of an octave in a survey."""
 
@@ -45,6 +47,7 @@ class Recipe:
     fit, name, relate: settings of the steps.
     words: the vocabulary.
     more: words of the pictures' own world that it lacks.
+    allowed: whether tiles of a picture may ship, by its key.
     """
 
     model: str
@@ -55,6 +58,7 @@ class Recipe:
     name: NameSettings = NameSettings()
     relate: Relations = Relations()
     more: tuple[str, ...] = ()
+    allowed: Callable[[str], bool] = lambda key: True
 
 
 def scenes() -> tuple[Pictures, Pictures]:
@@ -90,6 +94,7 @@ RECIPES = {
         FitSettings(units=1024, k=8, steps=6000, per_image=96, lr=6e-4),
         "everyday+emoji",
         NameSettings("family", 0.95, 0.6),
+        allowed=lambda key: key.startswith(FREE),
     ),
 }  # fmt: skip
 
@@ -113,7 +118,10 @@ def make(name: str, work: Path, report: Report = lambda what, done, total: None)
     name_concepts(folder, model, words, how.name, held, report)
     relate_concepts(folder, how.relate, report=report)
     told = lambda done, total: report("exemplars", done, total)  # noqa: E731
-    found = collect(folder.survey(), train, model.preprocess, sorted(folder.words()), report=told)
+    found = collect(
+        folder.survey(), train, model.preprocess, sorted(folder.words()), report=told,
+        allowed=how.allowed,
+    )  # fmt: skip
     if found is not None:
         save(found, work)
     return folder
