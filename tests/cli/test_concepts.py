@@ -224,3 +224,12 @@ def test_what_ships_reads_a_scene(tmp_path, monkeypatch, capsys):
     DrawnScenes(HELD_OUT, 1).open(0).save("scene.png")
     (said,) = told(capsys, "concepts", "scene.png", "--atlas", "zoo:scenes", "--named")
     assert said["concepts"] and all(one["word"] and one["check"] for one in said["concepts"])
+
+
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(here, capsys):
+    before = concept_world.files(here)
+    (said,) = told(capsys, *GIVEN, "ein bïld.png", "ein bïld.png", "--dry-run")
+    assert said["kind"] == "cost" and said["pictures"] == 2 and said["seconds"] > 0
+    out, err = ran(capsys, *GIVEN, "ein bïld.png", "--dry-run")
+    assert out.startswith("1 pictures would take about") and err == ""
+    assert concept_world.files(here) == before

@@ -1,6 +1,7 @@
 """`legenda concepts IMAGES… --atlas ATLAS`."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ def concepts(
     chat: str | None = None,
     chat_model: str | None = None,
     device: str = "cpu",
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> int:
@@ -55,6 +57,8 @@ def concepts(
         Its name there.
     device
         Such as cpu or cuda:0.
+    dry_run
+        Say what it would take, judged by the first picture, and write nothing.
     json
         Results on stdout, one JSON line per picture.
     open_
@@ -72,6 +76,8 @@ def concepts(
         held = opened(atlas, device)
         edits = changes(steer, held)
         held.check(texts, edits, talker)
+        if dry_run:
+            return said_cost(held, images, number, json)
         found, refused = [], []
         for done, path in enumerate(images):
             step("concepts", done, len(images))
@@ -119,6 +125,20 @@ def sentences(classes: str | None) -> list[str]:
     if classes is not None and not parts:
         raise BadInput("--classes names no sentence. Write some with commas between, or leave it out.")  # fmt: skip # noqa: E501
     return list(dict.fromkeys(parts))
+
+
+def said_cost(held: Any, images: Sequence[Path], count: int, json: bool) -> int:
+    """What reading pictures would take; no chat model is asked."""
+    from time import perf_counter
+
+    picture, begin = read(images[0], None), perf_counter()
+    held.seen(picture, images[0].name, count)
+    seconds = (perf_counter() - begin) * len(images)
+    if json:
+        tell({"kind": "cost", "pictures": len(images), "seconds": seconds})
+    else:
+        show(f"{len(images)} pictures would take about {seconds:,.1f} s, judged by the first")
+    return 0
 
 
 def asked(by: str) -> Any:
