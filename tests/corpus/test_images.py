@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legenda.corpus.images import ImageFolder, as_rgb, list_images, open_bytes, open_image
+from legenda.corpus.images import as_rgb, list_images, open_bytes, open_image
 from legenda.corpus.silence import pillow_silenced
 from legenda.errors import BadInput, Missing
 
@@ -383,39 +383,3 @@ def test_a_folder_without_images_is_refused(tmp_path):
         list_images(tmp_path / "note")
     want = f"folder {tmp_path / 'note'} is not there. Did you mean 'notes.txt'?"
     assert str(caught.value) == want
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for i in range(4):
-        saved(picture(seed=i), tmp_path / f"{i}.png")
-    (tmp_path / "2.png").write_bytes(b"")
-    return tmp_path
-
-
-def test_a_folder_reads_by_number_and_only_when_asked(folder):
-    images = ImageFolder(folder)
-    assert len(images) == 4
-    assert np.array_equal(images[[3, 0]][0], picture(seed=3))
-    assert [image.size for image in images[[0, 0]]] == [(6, 4)] * 2
-    with pytest.raises(BadInput, match=r"2\.png is empty"):
-        images[[1, 2]]
-    assert images.refused == []
-
-
-def test_skipping_records_what_was_refused_once(folder):
-    images = ImageFolder(folder, skip=True)
-    for _ in range(2):
-        read = images.read([1, 2, 3])
-    assert [i for i, _ in read] == [1, 3]
-    assert np.array_equal(read[1][1], picture(seed=3))
-    bad = folder / "2.png"
-    reason = f"{bad} is empty (0 bytes); an image is needed. Copy or export it again."
-    assert images.refused == [(bad, reason)]
-
-
-@pytest.mark.parametrize("i", [4, -1])
-def test_a_number_outside_the_folder_is_refused(folder, i):
-    with pytest.raises(BadInput) as caught:
-        ImageFolder(folder, skip=True)[[i]]
-    assert str(caught.value) == f"image {i} is not in {folder}, which has 4 images"

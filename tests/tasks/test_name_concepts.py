@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from legenda.core.codes import Codes
 from legenda.describe.corrections import correct, correction, read_corrections
+from legenda.describe.name_check import HeldOut
 from legenda.describe.vocabulary import Vocabulary
 from legenda.errors import BadInput, Missing, Refused, Unsupported
 from legenda.models.seeing import open_seeing
@@ -11,6 +13,7 @@ from legenda.tasks.concept_folder import ConceptFolder
 from legenda.tasks.name_concepts import (
     NameSettings,
     bias_of,
+    halves,
     held_out,
     name_concepts,
     vocabulary_of,
@@ -149,3 +152,14 @@ def test_an_unknown_method():
         "names are given by vanilla, family, centred, contrastive; it got 'centerd'. Did you mean "
         "'centred'?"
     )
+
+
+def test_the_pictures_that_decide_on_names_are_not_those_that_check_them():
+    index = torch.arange(5)[:, None, None].expand(5, 2, 1)
+    held = HeldOut(Codes(index, torch.ones(5, 2, 1), 5), torch.rand(5, 2, 3), torch.arange(10, 15))
+    first, second = halves(held)
+    assert first.images.tolist() == [10, 12, 14] and second.images.tolist() == [11, 13]
+    for half in (first, second):
+        own = half.images - 10
+        assert torch.equal(half.codes.index, index[own])
+        assert torch.equal(half.patches, held.patches[own])

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from legenda.corpus.unit_statistics import EDGES
 from legenda.errors import BadInput
 from legenda.tasks.concept_folder import SHIPPED, concept_folder
 from legenda.tasks.learners import learner_of
@@ -68,6 +71,20 @@ def test_slim_keeps_counts_and_brackets_quantiles():
     assert found.histogram[unit].sum() == found.active[unit]
     low, high = found.quantile_bounds(unit, 0.5)
     assert low < high <= 2.01 * low, "a bin is an octave"
+
+
+def test_slim_merges_bins_at_their_edges():
+    found = concept_folder("zoo:scenes").survey()
+    edges = np.array(EDGES)
+    k, bins = len(found), len(edges) - 1
+    counts = np.random.default_rng(0).integers(0, 9, (k, bins))
+    whole = replace(found, edges=edges, histogram=counts)
+    small = concepts.slim(whole)
+    assert small.edges[0] == edges[0] and small.edges[-1] == edges[-1]
+    assert set(small.edges.tolist()) <= set(edges.tolist())
+    for low, high, held in zip(small.edges[:-1], small.edges[1:], small.histogram[3], strict=True):
+        inside = (edges[:-1] >= low) & (edges[1:] <= high)
+        assert held == counts[3, inside].sum()
 
 
 def test_masks_say_where_each_factor_is():

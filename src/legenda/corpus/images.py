@@ -12,8 +12,6 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -95,56 +93,6 @@ def list_images(folder: str | Path) -> list[Path]:
         known = ", ".join(sorted(SUFFIXES))
         raise BadInput(f"{folder} has no images; a file ending in one of {known} is needed.")
     return sorted(found, key=lambda path: _natural(path.relative_to(folder)))
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """The images below a folder, by number, each read when asked for.
-
-    Parameters
-    ----------
-    folder: where to look, recursively.
-    skip: leave unreadable images out of what is read, and record them in `refused`; otherwise
-        the first one raises.
-    limit: most pixels to decode in one image.
-    """
-
-    folder: str | Path
-    skip: bool = False
-    limit: int = LIMIT
-    paths: tuple[Path, ...] = field(init=False, repr=False, compare=False)
-    _reasons: dict[Path, str] = field(init=False, repr=False, compare=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """List the folder; nothing is opened yet."""
-        object.__setattr__(self, "paths", tuple(list_images(self.folder)))
-
-    @property
-    def refused(self) -> list[tuple[Path, str]]:
-        """The images that could not be read so far, each with the reason."""
-        return list(self._reasons.items())
-
-    def __len__(self) -> int:
-        """Count the files, readable or not."""
-        return len(self.paths)
-
-    def __getitem__(self, ids: Sequence[int]) -> list[Image.Image]:
-        """Images by number; fewer than `ids` where some are skipped (`read` keeps the numbers)."""
-        return [image for _, image in self.read(ids)]
-
-    def read(self, ids: Sequence[int]) -> list[tuple[int, Image.Image]]:
-        """Images by number, each with its number, in the order asked for."""
-        images = []
-        for i in ids:
-            if not 0 <= i < len(self):
-                raise BadInput(f"image {i} is not in {self.folder}, which has {len(self)} images")
-            try:
-                images.append((i, open_image(self.paths[i], self.limit)))
-            except LegendaError as error:
-                if not self.skip:
-                    raise
-                self._reasons[self.paths[i]] = str(error)
-        return images
 
 
 def present(path: str | Path, what: str) -> Path:
