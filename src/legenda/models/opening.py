@@ -13,6 +13,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from legenda.catalog import lookup
@@ -23,12 +24,22 @@ from legenda.models.encoder import Encoder
 from legenda.models.hub import open_folder
 from legenda.models.loading import Site
 from legenda.models.module import ModuleModel
+from legenda.models.vae import VAE, from_module
+from legenda.models.vae_hub import is_disentangled, open_autoencoder, open_disentangled
 from legenda.models.vq import VQ
-from legenda.models.vq_hub import kind_of, open_diffusers, open_taming, open_transformers
+from legenda.models.vq_hub import (
+    AUTOENCODERS,
+    kind_of,
+    open_diffusers,
+    open_taming,
+    open_transformers,
+)
 
-Opened = Dual | Encoder | ModuleModel | VQ
+Opened = Dual | Encoder | ModuleModel | VAE | VQ
 CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
-"""A file that ends so is taken for a VQGAN of taming-transformers."""
+"""A file that ends so is a VAE of disentangling-vae or a VQGAN of taming-transformers."""
+TRAINED = "vae.safetensors"
+"""What `legenda fit-vae` leaves in its folder."""
 
 
 def open_model(
@@ -56,15 +67,35 @@ def open_model(
     elif is_factory(ref):
         opened = _from_factory(ref, site, example, options)
     elif Path(ref).suffix in CHECKPOINTS and Path(ref).is_file():
-        opened = open_taming(Path(ref), ref)
+        opened = _from_file(Path(ref), ref)
     else:
         opened = _from_folder(_folder(ref), site)
     return _moved(opened, place)
 
 
+def _from_file(path: Path, ref: str) -> VAE | VQ:
+    """A file of weights, by their names."""
+    if path.suffix == ".safetensors" and is_disentangled(names_in(path)):
+        return open_disentangled(path, ref)
+    return open_taming(path, ref)
+
+
+def names_in(path: Path) -> list[str]:
+    """The names of the tensors of a file, or none where it cannot be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return list(file.keys())
+    except (OSError, SafetensorError):
+        return []
+
+
 def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
     """A folder, by what its config.json says it is."""
+    if (folder / TRAINED).is_file():
+        return open_disentangled(folder / TRAINED, str(folder))
     kind = kind_of(folder)
+    if kind in AUTOENCODERS:
+        return open_autoencoder(folder, kind, str(folder), {"local_files_only": True})
     if kind is None:
         return open_folder(folder, site=blocks(site))
     if site is not None:
@@ -138,7 +169,7 @@ def _folder(ref: str) -> Path:
             f"package.module:factory reference.{near(path.name, [*beside, 'zoo:scenes'])} "
             "List what can be opened with `legenda models`."
         )
-    if not path.is_dir() or not (path / "config.json").exists():
+    if not path.is_dir() or not ((path / "config.json").exists() or (path / TRAINED).is_file()):
         raise Refused(
             f"{ref} is no model folder: it has no config.json. "
             "Give a folder in Hugging Face layout."
@@ -154,7 +185,7 @@ def is_factory(ref: str) -> bool:
 def made_by(ref: str) -> Opened | nn.Module:
     """What a factory makes; a plain module in float32."""
     made = _called(ref, _factory(ref))
-    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel | VQ):
+    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel | VAE | VQ):
         raise Refused(
             f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
             "its own."
@@ -212,8 +243,10 @@ def _from_factory(
     ref: str, site: str | int | Site | None, example: Tensor | None, options: dict[str, Any]
 ) -> Opened:
     made = made_by(ref)
-    if isinstance(made, VQ):
+    if isinstance(made, VQ | VAE):
         return made
+    if isinstance(made, nn.Module) and site is None and decodes(made):
+        return from_module(made, ref=ref, name=ref.partition(":")[2])
     if isinstance(made, Dual):
         return made.at(**blocks(site)) if site is not None else made
     if isinstance(made, Encoder):
@@ -229,6 +262,11 @@ def _from_factory(
     return ModuleModel(
         made, str(site), name=ref.partition(":")[2], ref=f"{ref}@{site}", example=example, **options
     )
+
+
+def decodes(module: nn.Module) -> bool:
+    """Whether a module encodes and decodes: then it is opened at its latents."""
+    return callable(getattr(module, "encode", None)) and callable(getattr(module, "decode", None))
 
 
 def _moved(opened: Opened, device: str) -> Opened:

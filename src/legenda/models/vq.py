@@ -61,10 +61,14 @@ class VQ:
         """Pictures as the encoder takes them."""
         return torch.stack([self.preprocess.apply(p) for p in pictures]).to(self.device)
 
-    def bytes(self, x: Images) -> UInt8[Tensor, "b h w c"]:
-        """What the decoder gives, as the bytes of pictures."""
+    def visible(self, x: Images) -> Images:
+        """What the decoder gives, as colours from 0 to 1."""
         mean, std = (x.new_tensor(v)[:, None, None] for v in (self.preprocess.mean, self.preprocess.std))  # fmt: skip # noqa: E501
-        return ((x.detach() * std + mean).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
+        return (x.detach() * std + mean).clamp(0, 1)
+
+    def bytes(self, x: Images) -> UInt8[Tensor, "b h w c"]:
+        """The same as the bytes of pictures."""
+        return (self.visible(x) * 255).round().byte().permute(0, 2, 3, 1)
 
     @torch.no_grad()
     def tokens(self, x: Images, batch: int = 64) -> Tokens:

@@ -26,6 +26,8 @@ TRANSFORMERS = {
     "janus_vqgan": "JanusVQVAE",
 }
 """By `model_type`; Chameleon's has no decoder."""
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderTiny")
+"""Those of diffusers that have latents and no codebook: `vae_hub` opens them."""
 EMU3_SIDE = 256
 """Emu3's takes any size; this one is opened at this."""
 TAMING = "encoder.mid.block_1.norm1.weight"
@@ -181,7 +183,7 @@ def transformers_vq(model: Any, *, ref: str) -> VQ:
 
 
 def kind_of(folder: Path) -> str | None:
-    """`diffusers`, a `model_type` of transformers, or None where it is no VQ autoencoder."""
+    """`diffusers`, one of its other autoencoders, a `model_type` of transformers, or None."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -189,7 +191,8 @@ def kind_of(folder: Path) -> str | None:
     if not isinstance(config, dict):
         return None
     if "_class_name" in config:
-        return "diffusers"
+        named = str(config["_class_name"])
+        return named if named in AUTOENCODERS else "diffusers"
     kind = config.get("model_type")
     return kind if kind in TRANSFORMERS else None
 

@@ -1,0 +1,1 @@
+"""Autoencoders that learn latent variables: one objective, one paper, one file."""

@@ -1,0 +1,1 @@
+"""What can be measured in a picture: position, size, colour, and the like."""

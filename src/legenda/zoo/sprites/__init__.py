@@ -1,0 +1,1 @@
+"""Drawn sprites whose every factor is known."""
