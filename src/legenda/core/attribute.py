@@ -226,6 +226,22 @@ ATTRIBUTES = {
 }
 
 
+FAMILIES = {
+    "place across": ("x",),
+    "place down": ("y",),
+    "size": ("size",),
+    "form": (
+        "orientation", "slant", "aspect", "elongation", "roundness", "convexity", "symmetry",
+        "balance", "stroke", "count", "holes",
+    ),
+    "colour": ("hue", "saturation", "warmth", "object_brightness"),
+    "ground": ("brightness", "contrast", "background", "background_warmth"),
+    "light": ("light_x", "light_y"),
+    "detail": ("texture",),
+}  # fmt: skip
+"""Attributes that a person takes for one aspect: what turns an ellipse also makes it wider."""
+
+
 def attribute_of(words: str) -> str:
     """The name of the attribute that some words mean, or the words themselves, in lower case.
 

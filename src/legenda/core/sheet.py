@@ -7,10 +7,12 @@ is what the unit does; what differs between rows is the anchors' own.
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from legenda.core.evidence import Panel
+
+Order = Int[Tensor, "r s"]
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,14 @@ class Sheet:
 
     def shuffled(self, seed: int = 0) -> "Sheet":
         """A control: the steps of each row in an order drawn for that row, never its own."""
-        lot = torch.Generator().manual_seed(seed)
-        count = self.images.shape[1]
-        orders = [_another_order(count, lot) for _ in range(len(self))]
-        mixed = torch.stack([row[order] for row, order in zip(self.images, orders, strict=True)])
-        return replace(self, images=mixed, kind="shuffled")
+        return self._in_order(shuffled(self.images, seed), "shuffled")
 
     def constant(self, seed: int = 0) -> "Sheet":
         """A control: every row shows one of its frames throughout."""
-        lot = torch.Generator().manual_seed(seed)
-        pick = torch.randint(self.images.shape[1], (len(self),), generator=lot)
-        held = torch.stack([row[i] for row, i in zip(self.images, pick.tolist(), strict=True)])
-        still = held[:, None].expand_as(self.images).contiguous()
-        return replace(self, images=still, kind="constant")
+        return self._in_order(constant(self.images, seed), "constant")
+
+    def _in_order(self, order: Order, kind: str) -> "Sheet":
+        return replace(self, images=reordered(self.images, order), kind=kind)
 
     def change(self) -> Float[Tensor, "h w"]:
         """Where pictures change: the spread of colours along a row, mean over rows, 0 to 0.5."""
@@ -73,6 +70,24 @@ class Sheet:
 
     def arrays(self) -> dict[str, Tensor]:
         return {"images": self.images, "values": self.values}
+
+
+def reordered(frames: Shaped[Tensor, "r s ..."], order: Order) -> Shaped[Tensor, "r s ..."]:
+    """Every row in an order of its own."""
+    return torch.stack([row[steps] for row, steps in zip(frames, order, strict=True)])
+
+
+def shuffled(frames: Shaped[Tensor, "r s ..."], seed: int = 0) -> Order:
+    """An order by lot for each row, that runs neither forwards nor backwards."""
+    lot = torch.Generator().manual_seed(seed)
+    return torch.stack([_another_order(frames.shape[1], lot) for _ in frames])
+
+
+def constant(frames: Shaped[Tensor, "r s ..."], seed: int = 0) -> Order:
+    """One step throughout, by lot for each row."""
+    rows, steps = frames.shape[:2]
+    lot = torch.Generator().manual_seed(seed)
+    return torch.randint(steps, (rows, 1), generator=lot).expand(-1, steps)
 
 
 def _another_order(count: int, lot: torch.Generator) -> Tensor:
