@@ -1,25 +1,67 @@
 """A language model behind the OpenAI-compatible chat protocol, every answer kept.
 
-Ollama, llama.cpp, vLLM, LM Studio and the commercial services all speak it. A request is known by
-its content: what was asked once is read from the folder of answers and never asked again, so that
-a study replays with the network off.
+Ollama, llama.cpp, vLLM, LM Studio and the commercial services all speak it. A question is known by
+its content, pictures by their pixels, and by the number of the sample: what was asked once is read
+from the folder of answers and never asked again, so that a study replays with the network off.
+
+With LEGENDA_OFFLINE set, nothing is sent beyond this machine: a server elsewhere is only replayed.
 """
 
 import base64
 import hashlib
 import io
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from PIL import Image
 
-from legenda.errors import BadInput, Missing, Refused
+from legenda.describe.answer_store import AnswerStore, Plain, digest, pixels_of
+from legenda.describe.budget import Budget, Estimate, tokens_of
+from legenda.describe.chat_call import Line
+from legenda.errors import BadInput, Missing
 
 URL, MODEL, KEY = "LEGENDA_CHAT_URL", "LEGENDA_CHAT_MODEL", "LEGENDA_CHAT_KEY"
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a chat model.
+
+    Parameters
+    ----------
+    prompt: the words.
+    pictures: shown after them, in order.
+    system: what the model is told it is.
+    sample: which of several answers is wanted; each has a seed and a place of its own.
+    about: what else makes this another question, such as the version of a prompt; it is not sent.
+    """
+
+    prompt: str
+    pictures: Sequence[Image.Image] = field(default=(), repr=False)
+    system: str = ""
+    sample: int = 0
+    about: str = ""
+
+    def messages(self, shown: Callable[[Image.Image], Plain]) -> list[Plain]:
+        """The question as the protocol has it, each picture as `shown` puts it."""
+        content: Any = self.prompt
+        if self.pictures:
+            text = {"type": "text", "text": self.prompt}
+            content = [text, *(shown(picture) for picture in self.pictures)]
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": content}]
+
+    @property
+    def tokens(self) -> int:
+        """About how many it has."""
+        return tokens_of(self.prompt + self.system, self.pictures)
 
 
 @dataclass(frozen=True)
@@ -30,12 +72,15 @@ class Chat:
     ----------
     url: where the protocol is spoken, such as http://localhost:11434/v1.
     model: its name there.
-    key: what the server wants to be shown; never stored with an answer.
+    key: what the server wants to be shown; never printed, never stored.
     temperature: 0 gives the likeliest answer, higher ones vary more.
     seed: of the server's draws, where it takes one.
     timeout: seconds to wait for an answer.
-    tries: how often a server that does not answer is asked.
+    tries: how often a server that does not answer is asked; 0 only replays what is kept.
     answers: where answers are kept; None keeps none.
+    pause: seconds before a second try, doubled for each one after; more is kinder to the server.
+    longest: most tokens of an answer; 0 leaves it to the server.
+    budget: what was spent, and its cap; copies made by `replace` share it.
     """
 
     url: str
@@ -46,58 +91,93 @@ class Chat:
     timeout: float = 60.0
     tries: int = 3
     answers: Path | None = field(default=None, repr=False)
+    pause: float = field(default=0.5, repr=False)
+    longest: int = 0
+    budget: Budget = field(default_factory=Budget, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse what is no address."""
-        if not self.url.startswith(("http://", "https://")) or not self.model:
+        """Refuse what is no address, no key, or no cap."""
+        _address(self.url, self.model)
+        if not self.key.isascii() or any(c.isspace() or not c.isprintable() for c in self.key):
             raise BadInput(
-                f"Chat needs an address that begins with http:// or https://, and a model; it got "
-                f"{self.url!r} and {self.model!r}."
+                "the key of a chat model is plain letters without spaces. Copy it again."
+            )
+        if min(self.timeout, self.tries, self.pause, self.longest, self.temperature) < 0:
+            raise BadInput(
+                f"Chat needs numbers of 0 or more; it got timeout={self.timeout}, "
+                f"tries={self.tries}, pause={self.pause}, longest={self.longest}, "
+                f"temperature={self.temperature}."
+            )
+        if self.budget.most_tokens is not None and not self.longest:
+            raise BadInput(
+                "a cap on tokens needs to know how long an answer can be. Set `longest`, or cap "
+                "the calls."
             )
 
     def __call__(self, prompt: str, pictures: Sequence[Image.Image] = (), system: str = "") -> str:
         """The answer to one question."""
-        asked = self.request(prompt, pictures, system)
-        kept = self.answers / f"{digest(asked)}.json" if self.answers else None
-        if kept is not None and kept.is_file():
-            return str(json.loads(kept.read_text("utf-8"))["answer"])
-        answer = self._answered(asked)
+        return self.ask(Question(prompt, pictures, system))
+
+    def ask(self, question: Question) -> str:
+        """The answer, from the store where it is kept."""
+        store, named = AnswerStore(self.answers), self.identity(question)
+        kept = store.read(named)
         if kept is not None:
-            _keep(kept, {"asked": asked, "answer": answer})
+            self.budget.replay()
+            return kept
+        self._may_ask()
+        line = Line(self.url, self.key, self.timeout, self.tries, self.pause, self.seed)
+        cost = (question.tokens, self.longest)
+        answer = line.send(self.request(question), self.budget, cost).text
+        store.keep(named, answer)
         return answer
 
-    def request(self, prompt: str, pictures: Sequence[Image.Image], system: str) -> dict[str, Any]:
-        """What is sent: the whole identity of a question."""
-        content: Any = prompt
-        if pictures:
-            shown = [{"type": "image_url", "image_url": {"url": data_uri(p)}} for p in pictures]
-            content = [{"type": "text", "text": prompt}, *shown]
-        messages = [{"role": "system", "content": system}] if system else []
-        return {
+    def every(self, questions: Sequence[Question], at_once: int = 4) -> list[str]:
+        """All answers, in the order of the questions; one that was asked twice is sent once."""
+        marks = [digest(self.identity(question)) for question in questions]
+        once = dict(zip(marks, questions, strict=True))
+        found = dict(zip(once, side_by_side(self.ask, list(once.values()), at_once), strict=True))
+        return [found[mark] for mark in marks]
+
+    def estimate(self, questions: Sequence[Question]) -> Estimate:
+        """What these questions would cost; nothing is sent."""
+        store = AnswerStore(self.answers)
+        named = {digest(asked): (asked, q) for q in questions for asked in [self.identity(q)]}
+        new = [q for asked, q in named.values() if store.read(asked) is None]
+        tokens = sum(question.tokens + self.longest for question in new)
+        return Estimate(len(new), len(named) - len(new), tokens)
+
+    def request(self, question: Question) -> Plain:
+        """What is sent."""
+        return self._asked(question, lambda p: {"type": "image_url", "image_url": {"url": data_uri(p)}})  # fmt: skip # noqa: E501
+
+    def identity(self, question: Question) -> Plain:
+        """What a question is known by: all that is sent, pictures by their pixels."""
+        asked = self._asked(question, lambda p: {"type": "pixels", "pixels": pixels_of(p)})
+        more = {"sample": question.sample, "about": question.about}
+        return asked | {key: value for key, value in more.items() if value}
+
+    def _asked(self, question: Question, shown: Callable[[Image.Image], Plain]) -> Plain:
+        asked = {
             "model": self.model,
-            "messages": [*messages, {"role": "user", "content": content}],
+            "messages": question.messages(shown),
             "temperature": self.temperature,
-            "seed": self.seed,
+            "seed": seed_of(self.seed, question.sample),
         }
+        return asked | ({"max_tokens": self.longest} if self.longest else {})
 
-    def _answered(self, asked: dict[str, Any]) -> str:
-        import httpx
-
-        head = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        address, problem = f"{self.url.rstrip('/')}/chat/completions", ""
-        for _ in range(self.tries):
-            try:
-                got = httpx.post(address, json=asked, headers=head, timeout=self.timeout)
-            except httpx.HTTPError as error:
-                problem = f" ({type(error).__name__})"
-                continue
-            if got.status_code < 500:
-                return _read(got.status_code, got.text, self.url, self.model)
-            problem = f" (status {got.status_code})"
-        raise Missing(
-            f"no answer from {self.url} in {self.tries} tries of {self.timeout:g} s{problem}. "
-            "Start the server, or do without a language model."
-        )
+    def _may_ask(self) -> None:
+        """Refuse to send what may only be replayed."""
+        if os.environ.get("LEGENDA_OFFLINE", "") not in ("", "0") and not here(self.url):
+            raise Missing(
+                f"{self.url} was never asked this, and LEGENDA_OFFLINE forbids the network. Unset "
+                "it, or replay a study whose answers are kept."
+            )
+        if not self.tries:
+            raise Missing(
+                f"{self.url} was never asked this, and `tries` is 0. Allow a try, or replay a "
+                "study whose answers are kept."
+            )
 
 
 def from_environment(
@@ -112,7 +192,31 @@ def from_environment(
             f"a chat model needs both an address and a name. Set {URL} and {MODEL}, such as "
             "http://localhost:11434/v1 and llava."
         )
-    return Chat(url, model, os.environ.get(KEY, ""), answers=answers)
+    return Chat(url, model, os.environ.get(KEY, "").strip(), answers=answers)
+
+
+def side_by_side(do: Callable[[X], Y], items: Sequence[X], at_once: int) -> list[Y]:
+    """`do` of all items, some at once, in order; where one fails, what has not begun is left."""
+    if at_once < 1:
+        raise BadInput(f"at least one question is asked at once; it got {at_once}.")
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = [pool.submit(do, item) for item in items]
+        try:
+            return [one.result() for one in begun]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def seed_of(seed: int, sample: int) -> int:
+    """The seed of a sample: that of the chat for the first, and mixed for the others."""
+    mixed = hashlib.sha256(f"{seed} {sample}".encode()).digest()
+    return int.from_bytes(mixed[:4]) >> 1 if sample else seed
+
+
+def here(url: str) -> bool:
+    """Whether an address is on this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def data_uri(picture: Image.Image) -> str:
@@ -122,28 +226,16 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
 
 
-def digest(asked: dict[str, Any]) -> str:
-    """Thirty-two letters for a question."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _read(status: int, text: str, url: str, model: str) -> str:
-    """The answer in what a server sent."""
-    if status != 200:
-        raise Refused(
-            f"{url} refused the question to {model} (status {status}: "
-            f"{' '.join(text.split())[:200]}). Check the address, the model's name and the key."
-        )
+def _address(url: str, model: str) -> None:
+    if "@" in url:
+        raise BadInput(f"the address of a chat model holds no name or password. Set {KEY} instead.")
     try:
-        return str(json.loads(text)["choices"][0]["message"]["content"])
-    except (ValueError, LookupError, TypeError):
-        raise Refused(
-            f"{url} answered something that is not the chat protocol. It should end in /v1."
-        ) from None
-
-
-def _keep(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    passing = path.with_suffix(".part")
-    passing.write_text(json.dumps(value, indent=1), "utf-8")
-    passing.replace(path)
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        fine = False
+    if not fine or not model:
+        raise BadInput(
+            f"Chat needs an address that begins with http:// or https://, and a model; it got "
+            f"{url!r} and {model!r}."
+        )
