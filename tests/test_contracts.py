@@ -64,7 +64,11 @@ LEARNED = {
     for kind in KINDS
 }
 """A dictionary of every kind that `legenda fit` knows, before its first step or as it is found."""
-DICTIONARIES = [Identity(6), Identity(6, "latents")]
+DICTIONARIES = [
+    Identity(6),
+    Identity(6, "latents"),
+    Directions(ROWS[:4], list("abcd"), ROWS[5], torch.ones(4) * 2),
+]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -13,7 +13,9 @@ from legenda.dictionaries.auxiliary import Revival
 from legenda.dictionaries.matryoshka import MatryoshkaBatchTopK
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.explain.codebook_search import CodebookSearch
+from legenda.explain.manipulation import Conditional, Invariance
 from legenda.explain.token_importance import TokenImportance
+from legenda.explain.traversal import Traversal
 from legenda.train.loop import Schedule, Staircase
 
 M2IB = InformationBottleneck(
@@ -131,3 +133,34 @@ class ConceptDictionary:
 
 
 CFM = ConceptDictionary()
+
+
+@dataclass(frozen=True)
+class LatentExplainer:
+    """LatentExplainer's VAE traversals as published; each quirk one field.
+
+    Parameters
+    ----------
+    traversal: five fixed values for every latent, from draws of the prior alone.
+    rows: one anchor, seed 20.
+    invariance: the other latent and the constant of the second row, by data set.
+    conditional: how far along the difference of class means.
+    """
+
+    traversal: Traversal = Traversal(values=(-3, -1.5, 0, 1.5, 3), real=0.0, seed=20)
+    rows: int = 1
+    invariance: tuple[tuple[str, Invariance], ...] = (
+        ("3dshapes", Invariance(1, 0.0, traversal=traversal)),
+        ("celeba", Invariance(0, 3.0, traversal=traversal)),
+        ("dsprites", Invariance(2, 0.0, traversal=traversal)),
+    )
+    conditional: Conditional = Conditional((0.0, 1.0, 2.0, 3.0, 4.0))
+
+
+LATENTS = LatentExplainer()
+"""LatentExplainer as published: one draw of the prior (seed 20), five fixed values for each latent,
+and a second row with another latent at a constant.
+
+Zhu, Kanjiani, Lu, Choi, Ye, Zhao. LatentExplainer: explaining latent representations in deep
+generative models with multimodal large language models. arXiv 2406.14862.
+"""

@@ -11,7 +11,8 @@ from legenda.catalog import CATALOG, lookup, names
 from legenda.errors import Missing, near
 
 ROOT = Path(__file__).parent.parent.parent
-METHODS = [name for name in CATALOG if name.split(".")[0] in ("explain", "score", "dictionary")]
+KINDS = ("explain", "score", "dictionary", "autoencoder", "frames", "describe", "disentanglement")
+METHODS = [name for name in CATALOG if name.split(".")[0] in KINDS]
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -28,7 +29,7 @@ def test_every_method_has_a_title_a_reference_an_axes_line_and_a_test(name):
     assert said.split("\n")[0].endswith((".", "?")), "a title"
     kind = lookup(*name.split(".", 1))
     about = kind.__doc__ or ""
-    if not name.startswith("score."):
+    if not name.startswith(("score.", "disentanglement.")):
         assert "->" in about or "→" in about, f"{attribute} says its axes in its docstring"
     path = Path(*module.split(".")[1:])
     test = ROOT / "tests" / path.parent / f"test_{path.name}.py"

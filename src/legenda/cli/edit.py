@@ -12,6 +12,7 @@ from cyclopts import Parameter, Token
 
 from legenda.cli.edit_models import concepts_of, judges_of, vq_of
 from legenda.cli.edit_request import Request, requested
+from legenda.cli.latent_edit import edited, latent_of
 from legenda.cli.output import PAGES, _umask, progress, say, show, tell, writable, write
 from legenda.errors import BadInput
 
@@ -48,19 +49,21 @@ def edit(
     json: Annotated[bool, Parameter(negative="")] = False,
     open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> int:
-    """Edit a picture through its tokens: before, after, and what judges say of both.
+    """Edit a picture through its tokens or latents: before, after, and what is said of both.
 
     Parameters
     ----------
     model
-        A model with a codebook: zoo:vq, hf:ORG/NAME, a folder, or package.module:factory.
+        A model with a codebook (zoo:vq) or with latents (zoo:vae): also hf:ORG/NAME, a folder, a
+        file of weights, or package.module:factory.
     image
         A picture.
     toward
         concept=NAME: search tokens for the region that a concept model takes for NAME.
     by_hand
-        --set UNIT=1 puts a token everywhere in the region, UNIT=0 takes it away; --steer
-        UNIT=+VALUE moves the region along an entry. Both may be given again, and go in order.
+        Of tokens: --set UNIT=1 puts one everywhere in the region, UNIT=0 takes it away; --steer
+        UNIT=+VALUE moves the region along an entry. Of latents: --set 3=+2 sets one, --steer
+        3=+2 adds to it. Both may be given again, and go in order.
     region
         Where: box:TOP,LEFT,HEIGHT,WIDTH in rows and columns of tokens, polygon:X,Y;X,Y;X,Y in
         shares of the picture, a file with a mask, or all. --toward needs one; else it is all.
@@ -94,6 +97,13 @@ def edit(
     writable(out, folder=not alone)
     if not alone:
         untouched(out, Path(image))
+    latent = latent_of(model, device)
+    if latent is not None:
+        return edited(
+            latent, model, image, by_hand, seed, out, json, open_, toward=toward, region=region,
+            extractor=extractor, steps=steps, restarts=restarts, prior_weight=prior_weight,
+            search=search, judges=judges,
+        )  # fmt: skip
     asked = requested(
         toward, by_hand, region, seed, extractor=extractor, search=search, steps=steps,
         restarts=restarts, prior_weight=prior_weight,
@@ -176,9 +186,12 @@ def _same(path: Path, other: Path) -> bool:
         return False
 
 
-def keep(folder: Path, said: dict[str, Any]) -> Path:
+def keep(folder: Path, said: dict[str, Any], page: Any = None) -> Path:
     """Page, pictures and record in a folder, all of them or none; the page comes last."""
-    from legenda.show.edit import page, png
+    from legenda.show import edit as shown
+    from legenda.show.edit import png
+
+    page = page or shown.page
 
     content: dict[str, bytes | str] = {f"{n}.png": png(said, n) for n in ("before", "after", "difference")}  # fmt: skip # noqa: E501
     content["edit.json"] = encoder.dumps(said, ensure_ascii=False, allow_nan=False) + "\n"

@@ -17,6 +17,8 @@ from torch import Tensor
 from legenda.core.model import Decodes, Model
 from legenda.types import Acts, Images
 
+Colours = Float[Tensor, "b 3 h w"]
+
 
 class Posterior(NamedTuple):
     """What the encoder says; no variance where it gives a point."""
@@ -50,7 +52,7 @@ class Latent(Model[Images], Decodes, Protocol):
     @property
     def width(self) -> int: ...
     def posterior(self, x: Images) -> Posterior: ...
-    def visible(self, x: Images) -> Images: ...
+    def visible(self, x: Images) -> Colours: ...
 
 
 def activity(nats: Acts) -> Float[Tensor, " d"]:

@@ -25,8 +25,8 @@ class Sheet:
     values: what the unit was set to at each step, rising.
     unit: its address, for people.
     index: its number.
-    kind: "traversal", "invariance", "combination", "conditional"; or of a control "shuffled",
-        "constant".
+    kind: "traversal", "invariance", "combination", "conditional", "contrast"; or of a control
+        "shuffled", "constant".
     """
 
     images: Float[Tensor, "r s c h w"] = field(repr=False)

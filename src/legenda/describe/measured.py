@@ -154,6 +154,19 @@ class Measured:
             return Answer(facts=facts, abstained=f"{both} change at once")
         return self.said(facts, moves, rows)
 
+    def whole(self, values: Values, answer: Answer) -> Answer:
+        """An answer again, with the numbers of all rows in place of those of one look."""
+        moves = self.movement(values)
+        rows = range(len(values))
+        one = moves.mean(rows)
+        lead = self.fact(one, NAMES.index(answer.attribute))
+        order = one.moved[0].abs().nan_to_num(0.0).argsort(descending=True, stable=True).tolist()
+        others = [self.fact(one, a) for a in order if NAMES[a] != answer.attribute]
+        kept = [fact for fact in others if fact.effect >= 0.5 * self.least_moved]
+        if lead.trend * answer.direction <= 0:  # all rows together say otherwise: let it stand
+            return answer
+        return self.said((lead, *kept), moves, rows)
+
     def said(self, facts: tuple[Fact, ...], moves: Movement, rows: Sequence[int]) -> Answer:
         """An answer that names the first of the facts."""
         lead = facts[0]

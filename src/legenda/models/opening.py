@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from legenda.catalog import lookup
@@ -40,6 +41,8 @@ CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
 """A file that ends so is a VAE of disentangling-vae or a VQGAN of taming-transformers."""
 TRAINED = "vae.safetensors"
 """What `legenda fit-vae` leaves in its folder."""
+SUBSPACE = "told.mean.weight"
+"""A weight by which a CSVAE is known."""
 
 
 def open_model(
@@ -80,6 +83,14 @@ def _from_file(path: Path, ref: str) -> VAE | VQ:
     return open_taming(path, ref)
 
 
+def _trained(folder: Path) -> VAE:
+    """What `legenda fit-vae` wrote: in the published layout, or with a second subspace."""
+    if SUBSPACE not in names_in(folder / TRAINED):
+        return open_disentangled(folder / TRAINED, str(folder))
+    made = lookup("network", "csvae")(load_file(folder / TRAINED), TRAINED)
+    return from_module(made, ref=str(folder), name=folder.name)
+
+
 def names_in(path: Path) -> list[str]:
     """The names of the tensors of a file, or none where it cannot be read."""
     try:
@@ -92,7 +103,7 @@ def names_in(path: Path) -> list[str]:
 def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
     """A folder, by what its config.json says it is."""
     if (folder / TRAINED).is_file():
-        return open_disentangled(folder / TRAINED, str(folder))
+        return _trained(folder)
     kind = kind_of(folder)
     if kind in AUTOENCODERS:
         return open_autoencoder(folder, kind, str(folder), {"local_files_only": True})

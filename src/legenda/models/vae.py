@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from legenda.core.latent import Posterior
+from legenda.core.latent import Colours, Posterior
 from legenda.core.model import Edit, Embedded, Run
 from legenda.corpus.view_box import Preprocess
 from legenda.errors import BadInput, Refused, ShapeError, Unsupported
@@ -63,7 +63,7 @@ class VAE:
         x = torch.stack([self.preprocess.apply(p) for p in pictures])
         return (x.mean(1, keepdim=True) if self.channels == 1 else x).to(self.device)
 
-    def visible(self, x: Images) -> Images:
+    def visible(self, x: Images) -> Colours:
         """Pixels as colours from 0 to 1, three channels."""
         mean, std = (x.new_tensor(v)[:, None, None] for v in (self.preprocess.mean, self.preprocess.std))  # fmt: skip # noqa: E501
         return (x.detach().expand(-1, 3, -1, -1) * std + mean).clamp(0, 1)

@@ -1,0 +1,182 @@
+"""The latents of a model, studied: each is moved, asked about, named or not, and checked.
+
+    pool       pictures of the model say how much every attribute varies, and which units are active
+    rows       from several anchors a unit takes its values, all else untouched
+    answers    a describer says what changes, n times; that they agree is certainty
+    nulls      the same frames without an order set the least certainty that is named
+    fresh      other anchors, which named nothing, check what was named
+
+Everything random comes from one seed. A language model's answers are kept, so that a study that
+was stopped goes on without asking again, and one that is repeated asks nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from legenda.core.answer import Answer
+from legenda.core.interval import Interval, bootstrap
+from legenda.core.sheet import Sheet
+from legenda.core.units import Units
+from legenda.describe.measured import Measured, Values, frames
+from legenda.explain.traversal_grid import numbered
+from legenda.score.answer_agreement import AnswerAgreement, AttributeAgreement
+from legenda.score.certainty import Certainty, certainty
+from legenda.tasks.latent_check import Check
+from legenda.tasks.latent_describers import Asks, ByMeasure
+from legenda.tasks.latent_ground import Ground, alive, grounded, sheets
+from legenda.tasks.latent_nulls import Nulls, calibrated
+from legenda.tasks.latent_settings import LatentSettings
+from legenda.tasks.latent_story import ABSTAINED, INACTIVE, NAMED, Study, UnitStory
+from legenda.types import Images
+
+Report = Callable[[str, int, int], None]
+STILL = 0.002
+"""Where colours change by less than this share of white along a row, a unit is inactive."""
+
+
+@dataclass
+class Told:
+    """What was said of one unit, before it is judged."""
+
+    sheet: Sheet
+    values: Values
+    answers: tuple[Answer, ...]
+    sure: Certainty
+    effect: float
+    effect_interval: Interval
+    change: Tensor = field(repr=False)
+
+
+@torch.no_grad()
+def study(
+    units: Units,
+    settings: LatentSettings | None = None,
+    *,
+    x: Images | None = None,
+    ask: Callable[[Measured], Asks] = ByMeasure,
+    agreement: AnswerAgreement | None = None,
+    near: Callable[[Sheet], tuple[tuple[str, float], ...]] | None = None,
+    only: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    report: Report = lambda *_: None,
+) -> Study:
+    """Study all units of a model that decodes, or `only` some.
+
+    Parameters
+    ----------
+    units: of a latent model, or of any dictionary on a model that decodes.
+    settings: how.
+    x: pictures, as the model takes them; None: what its prior gives.
+    ask: makes the describer from the measurements; by default they are it.
+    agreement: of answers.
+    near: words for the change of a sheet, such as those of a dual encoder.
+    only: the units to study; None for all.
+    names: what units are called, such as those of directions.
+    report: progress.
+    """
+    began, how = perf_counter(), settings or LatentSettings()
+    alike = agreement or AttributeAgreement()
+    chosen = list(range(len(units))) if only is None else numbered(units, only)
+    report("looking at pictures of the model", 0, len(chosen))
+    ground = grounded(units, how, x)
+    active = alive(units, chosen, how, ground)
+    asks = ask(ground.measured)
+    told: dict[int, Told] = {}
+    for done, sheet in enumerate(sheets(units, active, how, ground, x), 1):
+        told[sheet.index] = asked(sheet, asks, alike, how)
+        report(f"asking about unit {sheet.index}", done, len(active))
+    moving = {i: t for i, t in told.items() if t.effect >= STILL}
+    nulls = calibrated(moving, asks, alike, how)
+    checks = checked(units, moving, nulls, how, ground, x)
+    stories = tuple(
+        story(
+            units,
+            i,
+            told.get(i),
+            ground,
+            nulls,
+            checks.get(i),
+            how,
+            near,
+            names,
+            isinstance(asks, ByMeasure),
+        )
+        for i in chosen
+    )
+    model: Any = units.model
+    return Study(
+        model.name, model.ref, stories, asks.name, began_at(units, x), nulls.threshold,
+        nulls.count, nulls.silent, how.plain(), getattr(asks, "calls", 0), perf_counter() - began,
+    )  # fmt: skip
+
+
+def began_at(units: Units, x: Images | None) -> str:
+    """Where the rows began, in words."""
+    return "pictures" if x is not None else "draws of the prior"
+
+
+def asked(sheet: Sheet, asks: Asks, alike: AnswerAgreement, how: LatentSettings) -> Told:
+    """What is said of one unit, and how surely."""
+    values = frames(sheet)
+    answers = asks(sheet, values)
+    effects = sheet.effect().double()
+    return Told(
+        replace(sheet, images=sheet.images[: how.shown].clone()), values, answers,
+        certainty(alike(answers), how.seed), float(effects.mean()), bootstrap(effects, how.seed),
+        sheet.change(),
+    )  # fmt: skip
+
+
+def checked(
+    units: Units, told: dict[int, Told], nulls: Nulls, how: LatentSettings, ground: Ground,
+    x: Images | None,
+) -> dict[int, Any]:  # fmt: skip
+    """The verification of every unit that was named, on fresh rows of all that move."""
+    named = [i for i, t in told.items() if nulls.names(t.answers, t.sure)]
+    if not named:
+        return {}
+    fresh = {s.index: frames(s) for s in sheets(units, list(told), how, ground, x, fresh=True)}
+    check = Check(ground.measured, ground.values, fresh, how.seed)
+    return {i: check(i, told[i].answers[told[i].sure.medoid]) for i in named}
+
+
+def story(
+    units: Units, index: int, told: Told | None, ground: Ground, nulls: Nulls, check: Any,
+    how: LatentSettings, near: Any, names: Sequence[str] | None, by_measure: bool,
+) -> UnitStory:  # fmt: skip
+    """One unit, judged."""
+    label = names[index] if names else f"{units.dictionary.name.rstrip('s')} {index}"
+    nats = None if ground.nats is None else float(ground.nats[index])
+    if told is None:
+        why = f"it is on in none of {len(ground.pool)} pictures"
+        if nats is not None:
+            why = f"it says {nats:.3f} nats of a picture, less than {how.least_nats:g}"
+        none = (0.0, 0.0)
+        return UnitStory(index, label, nats, INACTIVE, why, None, (), 0.0, none, 0.0, none, None, None)  # fmt: skip # noqa: E501
+    answer = told.answers[told.sure.medoid]
+    verdict, why = judged(told, answer, nulls)
+    if verdict == NAMED and by_measure:
+        answer = ground.measured.whole(told.values, answer)
+    return UnitStory(
+        index, label, nats, verdict, why, answer, told.answers, told.sure.value, told.sure.interval,
+        told.effect, told.effect_interval, told.sheet, told.change,
+        check if verdict == NAMED else None, near(told.sheet) if near else (),
+    )  # fmt: skip
+
+
+def judged(told: Told, answer: Answer, nulls: Nulls) -> tuple[str, str]:
+    """The verdict, and the reason where nothing is named."""
+    if told.effect < STILL:
+        return INACTIVE, f"colours change by {told.effect:.4f} of white along a row"
+    if answer.none:
+        return ABSTAINED, answer.abstained or "nothing was said"
+    if not nulls.names(told.answers, told.sure):
+        return ABSTAINED, (
+            f"its answers disagree: certainty {told.sure.value:.2f} is below {nulls.threshold:.2f}"
+        )
+    return NAMED, ""
