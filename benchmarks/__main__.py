@@ -19,6 +19,8 @@ ROWS = {
         "survey": "benchmarks.speed.survey",
         "pair-counts": "benchmarks.speed.pair_counts",
         "naming": "benchmarks.speed.naming",
+        "traversal": "benchmarks.speed.traversal",
+        "latents-18": "benchmarks.speed.latents_18",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",
@@ -34,6 +36,9 @@ ROWS = {
         "concepts-photos": "benchmarks.truths.concepts_photos",
         "hierarchy": "benchmarks.truths.hierarchy",
         "kill": "benchmarks.truths.kill",
+        "certainty": "benchmarks.truths.certainty",
+        "latents-published": "benchmarks.truths.latents_published",
+        "null-sheets": "benchmarks.truths.null_sheets",
     },
 }
 

@@ -1,11 +1,11 @@
 """Small VAEs of our own, of different objectives, prices and seeds, for the truth about certainty.
 
-They learn drawn sprites at 32 px, so that the factors of every picture are known. Those with a
+They learn drawn sprites, or scenes of one thing, at 32 px: the factors of every picture are known. Those with a
 seed of 100 or more chose settings; the others chose nothing, and are what a row reports.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 
+from benchmarks.truths.scene_world import SceneWorld, seen
 from legenda.autoencoders.beta_tcvae import BetaTCVAE
 from legenda.autoencoders.course import fit, plan_of
 from legenda.autoencoders.likelihood import Gaussian
@@ -20,7 +21,7 @@ from legenda.autoencoders.source import Held
 from legenda.autoencoders.vae import VAE
 from legenda.models.burgess import Burgess
 from legenda.models.vae_hub import layout_of
-from legenda.zoo.sprites.world import WORLDS, World, drawn
+from legenda.zoo.sprites.world import WORLDS, World
 
 SIDE, LATENTS, PICTURES, STEPS, BATCH = 32, 10, 40_000, 5_000, 64
 RATE = 1e-3
@@ -69,11 +70,17 @@ LARGE = {
 """At 32 px a sprite of the size of dSprites' has too few pixels for its shape to be worth learning."""
 WORLDS_OF = ("colour", "grey")
 SELECTION = tuple(Small(w, k, b, 100) for k, b in (KINDS[0], KINDS[2]) for w in WORLDS_OF)
-TEST = tuple(Small(w, k, b, s) for s in (0, 1, 2) for k, b in KINDS for w in WORLDS_OF)
+SPRITES = tuple(Small(w, k, b, s) for s in (0, 1) for k, b in KINDS for w in WORLDS_OF)
 
 
-def world_of(one: Small) -> World:
+SCENES = tuple(Small("scenes", k, b, 0) for k, b in KINDS[:5])
+TEST = SPRITES + SCENES
+
+
+def world_of(one: Small) -> World | SceneWorld:
     """What it learns to draw."""
+    if one.world == "scenes":
+        return SceneWorld()
     world = WORLDS[one.world]
     return replace(world, levels={**world.levels, **LARGE})
 
@@ -84,7 +91,7 @@ def folder() -> Path:
     return cache / "legenda" / "benchmarks" / "small-vaes"
 
 
-def trained(which: tuple[Small, ...], report: Callable[[str], None] = print) -> list[Path]:
+def trained(which: Sequence[Small], report: Callable[[str], None] = print) -> list[Path]:
     """The models, each trained where it is not there yet; a killed training goes on."""
     return [_trained(one, report) for one in which]
 
@@ -94,7 +101,7 @@ def _trained(one: Small, report: Callable[[str], None]) -> Path:
     if path.exists():
         return path
     world = world_of(one)
-    source = Held(drawn(world, PICTURES, DRAWN, SIDE).pictures)
+    source = Held(seen(world, PICTURES, DRAWN, SIDE).pictures)
     network = Burgess(SIDE, world.channels, LATENTS)
     last: dict[str, float] = {}
     fit(

@@ -7,17 +7,18 @@ that attribute among pictures of the model:
     trend_ra = Spearman's ρ of v_r·a and the step                          (1)
     moved_ra = |trend_ra| (end_ra - start_ra) / σ_a                        (2)
 
-A *look* is one row, or several whose (1) and (2) are averaged. With m_f the most that any attribute
+A *look* is one row, or several whose (1) and (2) are averaged. With m_g the most that any attribute
 of a family moves (place across, place down, size, form, colour, …), it answers with the attribute
 that moves most, if it moves steadily (|trend| ≥ `least_trend`), visibly (|moved| ≥ `least_moved`)
-and alone, each family's movement counting as much as it is steady:
+and alone, with f its own family and each family's movement counting as much as it is steady:
 
-    share = m_f² / Σ_f m_f² ≥ `least_share`,   m_f = max_a∈f |trend_a moved_a|    (3)
+    share = m_f² / Σ_g m_g² ≥ `least_share`,   m_g = max_a∈g |trend_a moved_a|    (3)
 
 and says nothing otherwise. n looks give n answers; that they agree is what certainty measures.
 
-Some attributes follow from others: white sprites that grow make the picture brighter. Attribute b
-is a *shadow* of a, which stands before it in the table, where among pictures of the model
+Some attributes follow from others (`measured_rules`): white sprites that grow make the picture
+brighter. Attribute b is a *shadow* of a, which stands before it in the table, where among pictures
+of the model
 
     |Spearman's ρ(v_a, v_b)| ≥ `shadow`                                    (4)
 
@@ -32,14 +33,16 @@ language model is our own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import pi
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from legenda.core.answer import Answer, Fact
 from legenda.core.attribute import ATTRIBUTES, FAMILIES
 from legenda.core.sheet import Sheet
+from legenda.describe.measured_rules import follows, plainest
 from legenda.describe.measured_words import sentence, words_of
 from legenda.measure.likeness import likeness
 from legenda.measure.picture import measure
@@ -47,6 +50,8 @@ from legenda.measure.series import shift, trend, unwrapped
 from legenda.measure.spread import spread
 
 NAMES = tuple(ATTRIBUTES)
+FAMILY = torch.tensor([[n in own for own in FAMILIES.values()].index(True) for n in NAMES])
+"""The number of each attribute's family."""
 Values = Float[Tensor, "r s a"]
 CHUNK = 512
 """So many rows are looked at at once."""
@@ -69,16 +74,25 @@ class Movement:
     moved: Float[Tensor, "r a"]
 
     def mean(self, rows: Sequence[int]) -> "Movement":
-        """Some rows as one; an attribute that half of them lack is lacking."""
-        picked = [t[list(rows)] for t in (self.start, self.end, self.trend, self.moved)]
-        here = picked[3].isfinite().double().mean(0) > 0.5
-        means = [t.nanmean(0, keepdim=True).where(here, torch.nan) for t in picked]
-        return Movement(*means)
+        """Some rows as one."""
+        return self.means(torch.tensor([list(rows)]))
 
-    def split(self, rows: int) -> "list[Movement]":
-        """Sheet by sheet, each of so many rows."""
-        parts = [t.split(rows) for t in (self.start, self.end, self.trend, self.moved)]
-        return [Movement(*one) for one in zip(*parts, strict=True)]
+    def means(self, looks: Int[Tensor, "l p"]) -> "Movement":
+        """The rows of each look as one; an attribute that half of them lack is lacking.
+
+        Angles are brought near each other by whole turns, so that 350 and 10 degrees mean 0.
+        """
+        start, end, trends, moved = (
+            t[looks] for t in (self.start, self.end, self.trend, self.moved)
+        )
+        near = turns_to_middle(start)
+        here = moved.isfinite().double().mean(1) > 0.5
+        means = [t.nanmean(1) for t in (start + near, end + near, trends, moved)]
+        return Movement(*(t.where(here, torch.nan) for t in means))
+
+    def figures(self) -> list[list[list[float]]]:
+        """The numbers of a `Fact`, by row and attribute."""
+        return torch.stack([self.start, self.end, self.trend, self.moved.abs()], 2).tolist()
 
 
 @dataclass(frozen=True)
@@ -112,17 +126,15 @@ class Measured:
 
     def many(self, values: Float[Tensor, "u r s a"]) -> list[tuple[Answer, ...]]:
         """The same of many sheets at once."""
-        rows = values.shape[1]
-        starts = range(0, rows - self.per_look + 1, self.per_look)
-        parts = [
-            self.movement(part.flatten(0, 1)).split(rows)
-            for part in values.split(max(1, CHUNK // rows))
-        ]
-        return [
-            tuple(self.answer(one, range(i, i + self.per_look)) for i in starts)
-            for part in parts
-            for one in part
-        ]
+        rows, per = values.shape[1], self.per_look
+        count = rows // per
+        looks = torch.arange(count * per).view(count, per)
+        found = []
+        for part in values.split(max(1, CHUNK // rows)):
+            of_each = looks + rows * torch.arange(len(part))[:, None, None]
+            said = self.answers(self.movement(part.flatten(0, 1)), of_each.flatten(0, 1))
+            found += [tuple(said[i * count : (i + 1) * count]) for i in range(len(part))]
+        return found
 
     def movement(self, values: Values) -> Movement:
         """Equations (1) and (2), every row by itself."""
@@ -136,36 +148,53 @@ class Measured:
         start, end = first(straight), first(straight.flip(1))
         return Movement(start, end, trends, trends.abs() * shifts / self.spread)  # (1), (2)
 
-    def answer(self, moves: Movement, rows: Sequence[int]) -> Answer:
-        """What the mean of some rows says."""
-        one = moves.mean(rows)
-        strength = one.moved[0].abs().nan_to_num(0.0) * ~self._shadowed(one.moved[0])
-        order = strength.argsort(descending=True, stable=True).tolist()
-        facts = tuple(self.fact(one, a) for a in order if strength[a] >= 0.5 * self.least_moved)
-        best = order[0]
-        steady = one.trend[0].abs().nan_to_num(0.0)
-        if strength[best] < self.least_moved:
-            return Answer(facts=facts, abstained="nothing moves visibly")
-        if steady[best] < self.least_trend:
-            return Answer(facts=facts, abstained="nothing moves steadily one way")
-        rival, share = alone(strength * steady)
+    def answers(self, moves: Movement, looks: Int[Tensor, "l p"]) -> list[Answer]:
+        """What the mean of the rows of each look says."""
+        means = moves.means(looks)
+        strength, steady = self.strength(means), means.trend.abs().nan_to_num(0.0)
+        order = strength.argsort(dim=1, descending=True, stable=True)
+        leads = plainest(order[:, 0], strength, steady, self.least_trend).tolist()
+        rivals, shares = alone(strength * steady, order[:, 0])
+        figures, strong = means.figures(), strength.tolist()
+        found = []
+        for i, (look, columns) in enumerate(zip(looks.tolist(), order.tolist(), strict=True)):
+            best = leads[i]
+            kept = [a for a in columns if a != best and strong[i][a] >= 0.5 * self.least_moved]
+            led = [best] if strong[i][best] >= 0.5 * self.least_moved else []
+            facts = tuple(Fact(NAMES[a], *figures[i][a]) for a in (*led, *kept))
+            why = self.silence(best, int(rivals[i]), strong[i][best], figures[i][best], float(shares[i]))  # fmt: skip # noqa: E501
+            found.append(Answer(facts=facts, abstained=why) if why else self.said(facts, moves, look))  # fmt: skip # noqa: E501
+        return found
+
+    def silence(
+        self, best: int, rival: int, strength: float, figures: Sequence[float], share: float
+    ) -> str:
+        """Why the attribute that moves most is not named; empty where it is."""
+        start, end, steady, _ = figures
+        if strength == 0 or strength < self.least_moved:
+            return "nothing moves visibly"
+        if abs(steady) < self.least_trend or (end - start) * steady <= 0:
+            return "nothing moves steadily one way"
         if share < self.least_share:
-            both = f"{ATTRIBUTES[NAMES[best]].label} and {ATTRIBUTES[rival].label}"
-            return Answer(facts=facts, abstained=f"{both} change at once")
-        return self.said(facts, moves, rows)
+            one, other = (ATTRIBUTES[NAMES[a]].label for a in (best, rival))
+            return f"{one} and {other} change at once"
+        return ""
 
     def whole(self, values: Values, answer: Answer) -> Answer:
-        """An answer again, with the numbers of all rows in place of those of one look."""
-        moves = self.movement(values)
-        rows = range(len(values))
-        one = moves.mean(rows)
-        lead = self.fact(one, NAMES.index(answer.attribute))
-        order = one.moved[0].abs().nan_to_num(0.0).argsort(descending=True, stable=True).tolist()
-        others = [self.fact(one, a) for a in order if NAMES[a] != answer.attribute]
-        kept = [fact for fact in others if fact.effect >= 0.5 * self.least_moved]
-        if lead.trend * answer.direction <= 0:  # all rows together say otherwise: let it stand
+        """An answer again, with the numbers of all rows in place of those of one look.
+
+        Where all rows together say otherwise, or lack the attribute, it stands as it was.
+        """
+        moves, rows = self.movement(values), range(len(values))
+        one, best = moves.mean(rows), NAMES.index(answer.attribute)
+        figures, strength = one.figures()[0], self.strength(one)[0]
+        start, end, steady, _ = figures[best]
+        if not (steady * answer.direction > 0 and (end - start) * answer.direction > 0):
             return answer
-        return self.said((lead, *kept), moves, rows)
+        order = strength.argsort(descending=True, stable=True).tolist()
+        others = [a for a in order if a != best and strength[a] >= 0.5 * self.least_moved]
+        facts = tuple(Fact(NAMES[a], *figures[a]) for a in (best, *others))
+        return self.said(facts, moves, rows)
 
     def said(self, facts: tuple[Fact, ...], moves: Movement, rows: Sequence[int]) -> Answer:
         """An answer that names the first of the facts."""
@@ -176,25 +205,31 @@ class Measured:
         agree = int((column * sign >= self.least_trend).sum())
         return Answer(sentence(facts, agree, len(rows)), lead.attribute, start, end, sign, facts)
 
-    def fact(self, one: Movement, a: int) -> Fact:
-        """The numbers of an attribute."""
-        figures = (one.start[0, a], one.end[0, a], one.trend[0, a], one.moved[0, a].abs())
-        return Fact(NAMES[a], *(float(f) for f in figures))
-
-    def _shadowed(self, moved: Float[Tensor, " a"]) -> Bool[Tensor, " a"]:
-        """Which attributes follow from one that is measured."""
-        return (self.shadows & moved.isfinite()[:, None]).any(0)
+    def strength(self, means: Movement) -> Float[Tensor, "l a"]:
+        """|moved|; 0 of what is not there, and of what follows from another that is."""
+        left_out = follows(means.moved, self.shadows, self.least_moved)
+        return means.moved.abs().nan_to_num(0.0) * ~left_out
 
 
-def alone(strength: Float[Tensor, " a"]) -> tuple[str, float]:
-    """The attribute that moves most outside the family that does, and that family's (3)."""
-    most = {
-        family: max((float(strength[NAMES.index(n)]), n) for n in names)
-        for family, names in FAMILIES.items()
-    }
-    order = sorted(most.values(), reverse=True)
-    total = sum(moved**2 for moved, _ in order)
-    return order[1][1], order[0][0] ** 2 / total if total else 0.0  # (3)
+def alone(
+    strength: Float[Tensor, "l a"], best: Int[Tensor, " l"]
+) -> tuple[Int[Tensor, " l"], Float[Tensor, " l"]]:
+    """What moves most outside the family of the best, and the share (3) of that family."""
+    most = strength.new_zeros(len(strength), len(FAMILIES))
+    most = most.scatter_reduce(1, FAMILY.expand_as(strength), strength, "amax").square()
+    own = FAMILY[best]
+    rival = strength.where(own[:, None] != FAMILY, -1.0).argmax(1)
+    total = most.sum(1)
+    return rival, most.gather(1, own[:, None])[:, 0] / total.where(total > 0, 1.0)  # (3)
+
+
+def turns_to_middle(start: Float[Tensor, "l p a"]) -> Float[Tensor, "l p a"]:
+    """Whole turns that bring each angle nearest to the circular mean of its look; else 0."""
+    whole = torch.tensor([one.circular or torch.inf for one in ATTRIBUTES.values()]).double()
+    turn = start * (2 * pi / whole)
+    middle = torch.atan2(turn.sin().nanmean(1), turn.cos().nanmean(1)) * (whole / (2 * pi))
+    turns = ((middle % whole)[:, None] - start) / whole
+    return (turns.round() * whole).where(whole.isfinite() & turns.isfinite(), 0.0)
 
 
 def of_pictures(values: Float[Tensor, "p a"], shadow: float = 0.8, **settings: float) -> Measured:
