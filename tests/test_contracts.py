@@ -11,6 +11,7 @@ from legenda.core.model import prefix_of
 from legenda.core.target import Contrast, Logit, Similarity
 from legenda.core.units import Units
 from legenda.corpus.survey import Moments
+from legenda.dictionaries.directions import Directions
 from legenda.errors import Unsupported
 from legenda.explain.bottleneck import InformationBottleneck
 from legenda.tasks.learners import KINDS, STEPWISE, learner_of

@@ -11,7 +11,7 @@ from legenda.cli.output import progress, say, show, tell, writable, write
 PHOTO = "chelsea.jpg"
 PHOTO_SAYS = ("a photo of a cat", "a red car")
 SEED, SIDE, RANDOMS = 2_000_182, 384, 8
-TITLE = "Why a picture and a sentence agree, what is in it, and which tokens make a concept"
+TITLE = "Why a picture and a sentence agree, what is in it, and what tokens and latents do"
 HONEST = (
     "The photograph of a cat was shown to zoo:scenes, which knows only its drawn world: no "
     "sentence about the cat can match there, and the warning says so. “legenda zoo fetch "
@@ -25,7 +25,7 @@ def demo(
     model: str = "zoo:scenes",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Explain a shipped scene and photograph, their concepts, and the tokens of one; one page.
+    """Explain a scene and a photograph, their concepts, tokens and latents; one page.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def demo(
     from legenda.agreement import opened
     from legenda.cli.concepts import card as concept_card
     from legenda.cli.demo_concepts import about_concepts
+    from legenda.cli.demo_latents import about_latents
     from legenda.cli.demo_tokens import about_tokens
     from legenda.show.edit import context
     from legenda.show.page import page
@@ -56,10 +57,12 @@ def demo(
         tokens = about_tokens()
         step("concepts", 0, 1)
         concepts = about_concepts(scene, photograph() if photos else None)
+        step("latents", 0, 1)
+        latents = about_latents()
     more = {"concept": tokens["concept"], "edited": tokens["edited"], **context(tokens["edit"])}
-    more |= concepts["page"]
+    more |= concepts["page"] | latents["page"]
     notes = [] if photos else [HONEST]
-    styles = {"style": "edit.css concepts.css", "script": "concepts.js"}
+    styles = {"style": "edit.css concepts.css latents.css", "script": "concepts.js latents.js"}
     write(out, page(found, TITLE, notes=notes, template="demo.html", **styles, **more))
     for made in found:
         if json:
@@ -71,6 +74,12 @@ def demo(
     for said in concepts["said"]:
         tell(said) if json else show(concept_card(said))
     told(tokens, json)
+    if json:
+        tell(latents["said"])
+    else:
+        from legenda.cli.latents import told as told_latents
+
+        told_latents(latents["study"])
     if not photos:
         say(HONEST)
     say(f"{out.resolve()}")

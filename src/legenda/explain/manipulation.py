@@ -49,7 +49,7 @@ Given = Float[Tensor, " _"]
 
 @dataclass(frozen=True)
 class Invariance:
-    """Equation (1): two rows for each anchor, which differ in one other unit.
+    """Equation (1), `r n d -> r s c h w`: two rows for each anchor, which differ in one other unit.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Invariance:
 
 @dataclass(frozen=True)
 class Combination:
-    """Equation (2): a row for each anchor, along which a group of units moves.
+    """Equation (2), `r n d -> r s c h w`: a group of units moves along the row of each anchor.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class Conditional:
-    """Equation (3): a row for each anchor, along which it goes towards a property.
+    """Equation (3), `r n d -> r s c h w`: each anchor goes towards a property along its row.
 
     Parameters
     ----------

@@ -1,5 +1,4 @@
-"""Separated attribute predictability: is each factor predicted by one code far better than by all
-others?
+"""Separated attribute predictability: is each factor predicted by one code alone?
 
 S_ik is how well code z_i alone predicts factor v_k: for ordered levels by a line, for classes by
 thresholds on z_i, learnt on one half of the pictures and used on the other, and the reverse:

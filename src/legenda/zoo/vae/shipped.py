@@ -16,7 +16,7 @@ def open_vae(site: Any = None, path: Path = WEIGHTS) -> VAE:
     if site:
         raise BadInput("zoo:vae is opened at its latents; it has no other site. Leave --site out.")
     about = {
-        "kind": "β-TCVAE (β = 4) with 10 latents, pictures of 64 px",
+        "kind": "β-TCVAE (β = 4, then 12) with 10 latents, pictures of 64 px",
         "sites": "its latents",
         "trained on": "drawn sprites: shape, size, orientation, place, hue, ground",
     }
