@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from legenda.cli.concept_options import seed_of
 from legenda.cli.output import PAGES, progress, say, show, tell, write
-from legenda.cli.settings import wholes
 from legenda.errors import BadInput
 
 ABOUT_TOKENS = ("toward", "region", "extractor", "steps", "restarts", "prior_weight", "search", "judges")  # fmt: skip # noqa: E501
@@ -48,8 +48,9 @@ def edited(
 ) -> int:  # fmt: skip
     """Edit a picture through its latents; `others` are options that only tokens have."""
     from legenda.agreement import named
+    from legenda.core.attribute import ATTRIBUTES
     from legenda.corpus.images import open_image
-    from legenda.show.latent_edit import lead, page, plain
+    from legenda.show.latent_edit import lead, page, plain, speaks
     from legenda.tasks.latent_edit import checked, moved
 
     for name in ABOUT_TOKENS:
@@ -59,8 +60,8 @@ def edited(
                 "UNIT=VALUE or --steer UNIT=VALUE."
             )
     steps = [step_of(one) for one in by_hand or []]
+    number = seed_of(seed)
     checked(latent, steps)
-    number = wholes(seed=seed)["seed"] or 0
     picture = open_image(image)
     with progress("editing"):
         found = moved(latent, latent.pixels([picture]), steps, number)
@@ -72,8 +73,8 @@ def edited(
         tell(said)
     else:
         show(lead(said))
-        for one in said["changes"][:5]:
-            show(f"{one['attribute']}: {one['before']:.3g} to {one['after']:.3g}, {one['spreads']:+.2f} spreads")  # fmt: skip # noqa: E501
+        for one in [one for one in said["changes"] if speaks(one)][:5]:
+            show(f"{ATTRIBUTES[one['attribute']].label}: {one['before']:.3g} to {one['after']:.3g}, {one['spreads']:+.2f} spreads")  # fmt: skip # noqa: E501
     say(f"{place}")
     if open_:
         import webbrowser

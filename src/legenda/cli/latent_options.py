@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from legenda.cli.settings import numbers
 from legenda.errors import BadInput, near
 
 DESCRIBERS = ("measured", "lmm", "words")
+PUBLISHED = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""The steps of the published traversals."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,18 @@ def settings_from(**given: str | None) -> Any:
     shares = {name: number(given[name], name, 1.0) for name in ("span", "threshold", "alpha")}
     more: dict[str, Any] = {name: value for name, value in shares.items() if value is not None}
     if given["values"] is not None:
-        more["values"] = tuple(numbers(given["values"], "--values"))
+        more["values"] = values_of(given["values"])
     return LatentSettings(**whole, **more, seed=seed_of(given["seed"]))
+
+
+def values_of(typed: str) -> tuple[float, ...]:
+    """`published`, or steps as `-2,0,2`."""
+    found = PUBLISHED if typed == "published" else tuple(numbers(typed, "--values"))
+    if None in found or not all(map(isfinite, found)):
+        raise BadInput(
+            f"--values needs steps that rise, such as -2,0,2, or published; it got {typed!r}."
+        )
+    return found
 
 
 def listed(units: str | None) -> list[int] | None:
@@ -46,8 +59,8 @@ def listed(units: str | None) -> list[int] | None:
 
 def described(
     name: str, words: str | None, how: Any, *, device: str, url: str | None, model: str | None,
-    prompt: str | None, samples: str | None, temperature: str | None, most_calls: str | None,
-    answers: Path,
+    prompt: str | None, tied_to: str | None, samples: str | None, temperature: str | None,
+    most_calls: str | None, answers: Path,
 ) -> Describer:  # fmt: skip
     """Whoever is to be asked."""
     from legenda.tasks.latent_describers import ByMeasure, by_words
@@ -56,8 +69,10 @@ def described(
         raise BadInput(
             f"--describer is {', '.join(DESCRIBERS)}; it got {name!r}.{near(name, DESCRIBERS)}"
         )
-    only_lmm = {"lmm-url": url, "lmm-model": model, "prompt": prompt, "samples": samples,
-                "temperature": temperature, "most-calls": most_calls}  # fmt: skip
+    only_lmm = {
+        "lmm-url": url, "lmm-model": model, "prompt": prompt, "tied-to": tied_to,
+        "samples": samples, "temperature": temperature, "most-calls": most_calls,
+    }  # fmt: skip
     for option, value in only_lmm.items():
         if value is not None and name != "lmm":
             raise BadInput(f"--{option} is about a language model. Add --describer lmm.")
@@ -67,7 +82,7 @@ def described(
     shown = by_words(words, device, how.seed, how.per_look).near if words else None
     if name == "measured":
         return Describer(ByMeasure, shown)
-    lmm = lmm_of(url, model, prompt, samples, temperature, most_calls, answers, how.seed)
+    lmm = lmm_of(url, model, prompt, tied_to, samples, temperature, most_calls, answers, how.seed)
     from legenda.tasks.latent_describers import ByModel
 
     asked_model = ByModel(lmm)
@@ -75,8 +90,8 @@ def described(
 
 
 def lmm_of(
-    url: str | None, model: str | None, prompt: str | None, samples: str | None,
-    temperature: str | None, most_calls: str | None, answers: Path, seed: int,
+    url: str | None, model: str | None, prompt: str | None, tied_to: str | None,
+    samples: str | None, temperature: str | None, most_calls: str | None, answers: Path, seed: int,
 ) -> Any:  # fmt: skip
     """The language model that options, or else the environment, name."""
     from dataclasses import replace
@@ -95,6 +110,7 @@ def lmm_of(
     chat = replace(chat, budget=Budget(cap))
     heat = number(temperature, "temperature", 10.0)
     more: dict[str, Any] = {} if heat is None else {"temperature": heat}
-    more |= {} if prompt is None else {"prompt": prompt if prompt.isidentifier() else Path(prompt)}
+    more |= {} if prompt is None else {"prompt": prompt}
+    more |= {} if tied_to is None else {"tied_to": tied_to}
     more |= positive(samples=samples)
     return LMM(chat, seed=seed, **more)

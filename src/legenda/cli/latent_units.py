@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from legenda.cli.output import progress
-from legenda.errors import BadInput
+from legenda.cli.output import progress, say
+from legenda.errors import BadInput, LegendaError
 
 MANY = 256
 """More units than this are not studied unasked."""
@@ -12,15 +12,14 @@ MANY = 256
 
 def units_of(model: str, dictionary: str | None, only: list[int] | None, device: str) -> Any:
     """The units of a model that decodes; any other is refused with what to use instead."""
-    from legenda.cli.latent_edit import latent_of
     from legenda.core.dictionary import Identity
     from legenda.core.units import Units
     from legenda.errors import Unsupported
-    from legenda.models.opening import checked_device, checked_ref, open_model
+    from legenda.models.opening import checked_device, checked_ref
 
     checked_ref(model)
     checked_device(device)
-    found: Any = latent_of(model, device) or open_model(model, device=device)
+    found: Any = opened(model, device)
     if not hasattr(found, "decode"):
         raise Unsupported(
             "a study of latents", "a model that decodes", model,
@@ -39,6 +38,26 @@ def units_of(model: str, dictionary: str | None, only: list[int] | None, device:
             "such as --units 0,1,2."
         )
     return units
+
+
+def opened(model: str, device: str) -> Any:
+    """The model; None for a plain module without a decoder, which needs a site to be opened."""
+    from legenda.cli.latent_edit import latent_of
+    from legenda.models.opening import open_model
+
+    found = latent_of(model, device)
+    if found is not None or plain_module(model):
+        return found
+    return open_model(model, device=device)
+
+
+def plain_module(model: str) -> bool:
+    """Whether a reference names a plain module, which could be opened at a site alone."""
+    from torch import nn
+
+    from legenda.models.opening import is_factory, made_by
+
+    return is_factory(model) and isinstance(made_by(model), nn.Module)
 
 
 def dictionary_of(place: str, model: Any) -> Any:
@@ -79,11 +98,15 @@ def pixels_of(model: Any, images: str | None, most: int = 512) -> Any:
         return None
     source = from_source(images)
     chosen = evenly(len(source), most)
+    found, why = [], ""
     with progress("reading pictures") as bar:
-        found = []
         for done, i in enumerate(chosen, 1):
-            found.append(model.pixels([source.open(i)]))
+            try:
+                found.append(model.pixels([source.open(i)]))
+            except LegendaError as error:
+                why = str(error)
+                say(f"legenda: left out: {why}")
             bar("reading pictures", done, len(chosen))
     if not found:
-        raise BadInput(f"{images} holds no picture. Give some, or leave --images out.")
+        raise BadInput(why or f"{images} holds no picture. Give some, or leave --images out.")
     return torch.cat(found)

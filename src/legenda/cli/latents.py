@@ -29,6 +29,7 @@ def latents(
     lmm_url: str | None = None,
     lmm_model: str | None = None,
     prompt: str | None = None,
+    tied_to: str | None = None,
     samples: str | None = None,
     temperature: str | None = None,
     nulls: str | None = None,
@@ -77,6 +78,8 @@ def latents(
         Its name there; or LEGENDA_CHAT_MODEL. Its key is read from LEGENDA_CHAT_KEY.
     prompt
         plain, invariance, combination or conditional, or a file.
+    tied_to
+        The property that units belong to, such as hair; the conditional prompt needs it.
     samples
         Answers per unit of a language model.
     temperature
@@ -100,16 +103,19 @@ def latents(
     open_
         Show the page in a browser.
     """
+    from legenda.cli.latent_folder import kept, untouched
     from legenda.show.latents import page, plain
     from legenda.tasks.latents import study
 
     alone = out.suffix.lower() in PAGES
     writable(out, folder=not alone)
+    if not alone:
+        untouched(out)
     how = settings_from(rows=rows, frames=frames, span=span, values=values, threshold=threshold,
                         alpha=alpha, nulls=nulls, seed=seed)  # fmt: skip
     asks = described(
-        describer, words, how, url=lmm_url, model=lmm_model, prompt=prompt, samples=samples,
-        temperature=temperature, most_calls=most_calls, device=device,
+        describer, words, how, url=lmm_url, model=lmm_model, prompt=prompt, tied_to=tied_to,
+        samples=samples, temperature=temperature, most_calls=most_calls, device=device,
         answers=answers or (out.parent if alone else out) / "answers",
     )  # fmt: skip
     only = listed(units)
@@ -132,7 +138,9 @@ def latents(
         model, images=images, describer=None if describer == "measured" else describer, units=units,
         dictionary=dictionary, rows=rows, frames=frames, span=span, values=values, alpha=alpha,
         threshold=threshold, words=words, lmm_url=lmm_url, lmm_model=lmm_model, prompt=prompt,
-        samples=samples, temperature=temperature, nulls=nulls, seed=seed,
+        tied_to=tied_to, samples=samples, temperature=temperature, nulls=nulls, seed=seed,
+        answers=str(answers) if answers else None, device=None if device == "cpu" else device,
+        out=str(out),
     )  # fmt: skip
     said, html = plain(found), page(found, command=again)
     place = write(out, html) if alone else kept(out, found, said, html)
@@ -146,25 +154,6 @@ def latents(
 
         webbrowser.open(place.resolve().as_uri())
     return 0
-
-
-def kept(folder: Path, study: Any, said: dict[str, Any], html: str) -> Path:
-    """Page, contact sheets and record in a folder; the page comes last."""
-    import io
-    import json as encoder
-
-    from legenda.show.sheet import contact_sheet
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for unit in study.units:
-        if unit.sheet is not None:
-            data = io.BytesIO()
-            contact_sheet(unit.sheet).save(data, "png")
-            place = folder / "sheets" / f"unit-{unit.index:03d}.png"
-            place.parent.mkdir(exist_ok=True)
-            write(place, data.getvalue())
-    write(folder / "latents.json", encoder.dumps(said, ensure_ascii=False, allow_nan=False) + "\n")
-    return write(folder / "index.html", html)
 
 
 def said_cost(units: Any, how: Any, asks: Any, x: Any, only: Any, json: bool) -> int:
@@ -198,7 +187,7 @@ def told(study: Any) -> None:
     for unit in study.units:
         sure = "" if unit.verdict == "inactive" else f"{unit.certainty:.2f}"
         text = unit.answer.text if unit.verdict == "named" else f"{unit.verdict}: {unit.reason}"
-        table.add_row(unit.label, sure, text)
+        table.add_row(unit.label, sure, "".join(c for c in text if c.isprintable()))
     show(table)
     show(note(study))
 

@@ -94,6 +94,10 @@ def about(model: str, sites: bool, device: str, site: str | None = None) -> dict
         rows, columns = opened.grid
         found["tokens"] = f"{rows} × {columns} of {len(opened.codebook)} entries"
         found["prior"] = "yes" if opened.prior else "none"
+    elif hasattr(opened, "posterior"):
+        rows, columns = opened.grid
+        where = f"at each of {rows} × {columns} positions"
+        found["latents"] = f"{opened.width}, {'one vector for a picture' if opened.grid == (1, 1) else where}"  # fmt: skip # noqa: E501
     else:
         known = getattr(opened, "reference", None)
         found["reference"] = known.source if known else "none of its own: surveyed when needed"

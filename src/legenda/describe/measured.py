@@ -73,18 +73,12 @@ class Movement:
     trend: Float[Tensor, "r a"]
     moved: Float[Tensor, "r a"]
 
-    def mean(self, rows: Sequence[int]) -> "Movement":
-        """Some rows as one."""
-        return self.means(torch.tensor([list(rows)]))
-
     def means(self, looks: Int[Tensor, "l p"]) -> "Movement":
         """The rows of each look as one; an attribute that half of them lack is lacking.
 
         Angles are brought near each other by whole turns, so that 350 and 10 degrees mean 0.
         """
-        start, end, trends, moved = (
-            t[looks] for t in (self.start, self.end, self.trend, self.moved)
-        )
+        start, end, trends, moved = (t[looks] for t in (self.start, self.end, self.trend, self.moved))  # fmt: skip # noqa: E501
         near = turns_to_middle(start)
         here = moved.isfinite().double().mean(1) > 0.5
         means = [t.nanmean(1) for t in (start + near, end + near, trends, moved)]
@@ -185,8 +179,8 @@ class Measured:
 
         Where all rows together say otherwise, or lack the attribute, it stands as it was.
         """
-        moves, rows = self.movement(values), range(len(values))
-        one, best = moves.mean(rows), NAMES.index(answer.attribute)
+        moves, rows = self.movement(values), list(range(len(values)))
+        one, best = moves.means(torch.tensor([rows])), NAMES.index(answer.attribute)
         figures, strength = one.figures()[0], self.strength(one)[0]
         start, end, steady, _ = figures[best]
         if not (steady * answer.direction > 0 and (end - start) * answer.direction > 0):
@@ -198,9 +192,8 @@ class Measured:
 
     def said(self, facts: tuple[Fact, ...], moves: Movement, rows: Sequence[int]) -> Answer:
         """An answer that names the first of the facts."""
-        lead = facts[0]
+        lead, (start, end) = facts[0], words_of(facts[0])
         sign = 1 if lead.trend > 0 else -1
-        start, end = words_of(lead)
         column = moves.trend[list(rows), NAMES.index(lead.attribute)]
         agree = int((column * sign >= self.least_trend).sum())
         return Answer(sentence(facts, agree, len(rows)), lead.attribute, start, end, sign, facts)
@@ -232,7 +225,9 @@ def turns_to_middle(start: Float[Tensor, "l p a"]) -> Float[Tensor, "l p a"]:
     return (turns.round() * whole).where(whole.isfinite() & turns.isfinite(), 0.0)
 
 
-def of_pictures(values: Float[Tensor, "p a"], shadow: float = 0.8, **settings: float) -> Measured:
+def of_pictures(
+    values: Float[Tensor, "p a"], shadow: float = 0.8, **settings: float | int
+) -> Measured:
     """The describer for a model some of whose pictures were measured."""
     return Measured(spread(values), shadows(values, shadow), **settings)  # pyright: ignore
 

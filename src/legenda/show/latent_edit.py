@@ -115,8 +115,10 @@ def lead(said: Plain) -> str:
         return "Nothing that is measured changed."
     most = told[0]
     name = ATTRIBUTES[most["attribute"]].label
-    rest = f", and {len(told) - 1} other attributes less" if len(told) > 1 else ""
+    others = len(told) - 1
+    rest = f"; {others} other attribute{'s' * (others > 1)} changed less" if others else ""
+    lots = "" if most["control"] is None else f" (random moves as long: {most['control']:.2f})"
     return (
-        f"{name.capitalize()} changed most, by {most['spreads']:+.2f} spreads of pictures of the "
-        f"model (random moves: {most['control'] or 0:.2f}){rest}. One picture, n = 1."
+        f"{name[0].upper()}{name[1:]} changed most, by {most['spreads']:+.2f} of its spread among "
+        f"pictures of the model{lots}{rest}. One picture, n = 1."
     )

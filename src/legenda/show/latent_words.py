@@ -1,15 +1,28 @@
 """What is said of latents in sentences."""
 
+from math import isfinite
+
 from legenda.core.attribute import ATTRIBUTES
+from legenda.core.interval import Interval
+from legenda.describe.lmm import NOT_ASKED
 from legenda.tasks.latent_story import ABSTAINED, INACTIVE, NAMED, Study, UnitStory
+
+MEANING = (
+    "Certainty: how much the answers about a unit agree, 0 to 1, with its 95 % interval. Nats: how "
+    "much of a picture the latent tells, 0 where it is unused. Change: how far colours spread "
+    "along a row, from 0 to 0.5 of white."
+)
 
 
 def lead(study: Study) -> str:
     """The first line of the page."""
     count = {v: sum(u.verdict == v for u in study.units) for v in (NAMED, ABSTAINED, INACTIVE)}
+    named, none, idle = count[NAMED], count[ABSTAINED], count[INACTIVE]
     return (
-        f"{study.model} has {len(study.units)} units: {count[NAMED]} have a clear explanation, "
-        f"{count[ABSTAINED]} have none, {count[INACTIVE]} are inactive."
+        f"{study.model}: of {len(study.units)} unit{'s' * (len(study.units) != 1)}, "
+        f"{named} {'has' if named == 1 else 'have'} a clear explanation, "
+        f"{none} {'has' if none == 1 else 'have'} none, "
+        f"and {idle} {'is' if idle == 1 else 'are'} inactive."
     )
 
 
@@ -22,23 +35,52 @@ def note(study: Study) -> str:
         "is named."
     )
     if not of:
-        return how
+        return f"{how} Nothing was asked of sheets without a pattern: how often it names one of those is unknown."  # fmt: skip # noqa: E501
     return (
-        f"{how} On {of} sheets of the same frames without an order (shuffled or still), it named "
-        f"nothing on {silent}; {study.nulls} others set the threshold."
+        f"{how} As a control, it was asked about {of} sheets of the same frames without an order "
+        f"(shuffled, or one frame throughout): it named nothing on {silent} of them. {study.nulls} "
+        "others set the threshold."
     )
+
+
+def missing(study: Study) -> str:
+    """How many answers could not be had, and how to have them; nothing where none is missing."""
+    answers = [a for unit in study.units for a in unit.answers]
+    lost = sum(a.abstained.startswith(NOT_ASKED) for a in answers)
+    if not lost:
+        return ""
+    return (
+        f"{lost} of {len(answers)} answers could not be had. They count as answers that say "
+        "nothing; the same command asks for them again, and for nothing else."
+    )
+
+
+def sentence(reason: str) -> str:
+    """A reason as a sentence of its own."""
+    said = reason[:1].upper() + reason[1:]
+    return said if said.endswith((".", "!", "?")) or not said else f"{said}."
+
+
+def between(low: float, high: float) -> str:
+    """An interval in words; empty where there is none."""
+    return f"{low:.2f} to {high:.2f}" if isfinite(high - low) else ""
+
+
+def within(interval: Interval, digits: int = 2) -> str:
+    """The same in brackets, after a number."""
+    low, high = interval
+    return f" (95 %: {low:.{digits}f} to {high:.{digits}f})" if isfinite(high - low) else ""
 
 
 def trust(unit: UnitStory, study: Study) -> str:
     """How far to trust an answer."""
-    low, high = unit.interval
+    n = len(unit.answers)
     said = (
-        f"Certainty {unit.certainty:.2f} [{low:.2f}, {high:.2f}], {len(unit.answers)} answers; "
-        f"least to be named {study.threshold:.2f}."
+        f"Certainty {unit.certainty:.2f}{within(unit.interval)} from {n} answer{'s' * (n != 1)}; "
+        f"named from {study.threshold:.2f}. Along a row, colours change by {unit.effect:.3f}"
+        f"{within(unit.effect_interval, 3)} of white"
     )
-    low, high = unit.effect_interval
-    said += f" Colours change by {unit.effect:.3f} [{low:.3f}, {high:.3f}] of white"
-    return said + ("." if unit.nats is None else f"; it says {unit.nats:.2f} nats of a picture.")
+    return said + ("." if unit.nats is None else f"; the latent tells {unit.nats:.2f} nats of a picture.")  # fmt: skip # noqa: E501
 
 
 def checked(unit: UnitStory) -> str:
@@ -48,18 +90,18 @@ def checked(unit: UnitStory) -> str:
         return ""
     known = ATTRIBUTES.get(answer.attribute)
     name = known.label if known else answer.attribute
-    low, high = held.interval
     verb = "moves as was said" if held.holds else "does not surely move as was said"
     said = (
-        f"On other anchors {name} {verb}: by {held.moved:.2f} [{low:.2f}, {high:.2f}] of its "
-        f"spread, shuffled frames by {held.control:.2f}; "
+        f"Checked on other anchors: {name} {verb}, by {held.moved:.2f}{within(held.interval)} of "
+        f"its spread among pictures; in shuffled frames by {held.control:.2f}. "
     )
     low, high = held.aside_interval
-    said += f"{100 * held.aside:.0f} % [{100 * low:.0f}, {100 * high:.0f}] of all movement is in something else."  # fmt: skip # noqa: E501
+    apart = f" (95 %: {100 * low:.0f} to {100 * high:.0f})" if isfinite(high - low) else ""
+    said += f"{100 * held.aside:.0f} %{apart} of all movement is in something else."
     if held.picks:
         said += (
             f" From the sentence alone the right sheet was picked among four in {held.picked} of "
-            f"{held.picks} tries (1 in 4 by chance), and the true claim told from its false twin "
+            f"{held.picks} tries (1 in 4 by chance), and the true claim told from its false twins "
             f"in {held.pairs}."
         )
     return said

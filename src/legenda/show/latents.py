@@ -11,10 +11,20 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from legenda.core.answer import Answer
 from legenda.core.sheet import Sheet
-from legenda.show.latent_words import checked, lead, note, trust
+from legenda.show.latent_words import (
+    MEANING,
+    between,
+    checked,
+    lead,
+    missing,
+    note,
+    sentence,
+    trust,
+)
 from legenda.show.page import _file, rendered
 from legenda.show.pair import _uri
 from legenda.show.palette import SEQUENTIAL, colours
@@ -22,8 +32,10 @@ from legenda.tasks.latent_story import INACTIVE, Study, UnitStory
 
 Plain = dict[str, Any]
 TITLE = "What each latent does"
-LEAST = 72
-"""Frames are drawn at least so many pixels wide."""
+LEAST, MOST = 144, 96
+"""A map is drawn at least so many pixels wide, and a frame at most."""
+EXACT = 200_000
+"""Bytes: a larger strip of frames loses what the eye does not see."""
 
 
 def plain(study: Study) -> Plain:
@@ -96,10 +108,11 @@ def pair(interval: tuple[float, float]) -> list[float | None]:
 
 def page(study: Study, *, title: str = "", command: str = "") -> str:
     """A whole page for one model."""
+    notes = [said for said in (note(study), missing(study)) if said]
     return rendered(
         "latents.html", style="latents.css", script=_file("latents.js"),
-        title=title or f"{TITLE}: {study.model}", lead=lead(study), notes=[note(study)],
-        pairs=[], command=command, settings=study.settings, **context(study),
+        title=title or f"{TITLE}: {study.model}", lead=lead(study), notes=notes, pairs=[],
+        command=command, settings=study.settings, **context(study),
     )  # fmt: skip
 
 
@@ -118,21 +131,23 @@ def context(study: Study) -> Plain:
     idle = [unit for unit in study.units if unit.verdict == INACTIVE]
     return {
         "latents": shown,
-        "idle": [{"label": u.label, "why": u.reason} for u in idle],
+        "idle": [{"label": u.label, "why": sentence(u.reason)} for u in idle],
         "rows": [row(unit) for unit in study.units],
+        "meaning": MEANING,
     }
 
 
 def row(unit: UnitStory) -> Plain:
     """A line of the table of all units."""
     low, high = unit.interval
+    named = unit.verdict == "named"
     return {
         "id": f"unit-{unit.index}",
         "label": unit.label,
         "verdict": unit.verdict,
-        "text": (unit.answer.text if unit.verdict == "named" and unit.answer else unit.reason),
+        "text": unit.answer.text if named and unit.answer else sentence(unit.reason),
         "certainty": "" if unit.verdict == INACTIVE else f"{unit.certainty:.2f}",
-        "interval": "" if unit.verdict == INACTIVE else f"{low:.2f} to {high:.2f}",
+        "interval": "" if unit.verdict == INACTIVE else between(low, high),
         "nats": "" if unit.nats is None else f"{unit.nats:.2f}",
         "effect": f"{unit.effect:.3f}",
     }
@@ -148,7 +163,7 @@ def article(unit: UnitStory, study: Study) -> Plain:
         "label": unit.label,
         "named": named,
         "text": text,
-        "why": unit.reason,
+        "why": sentence(unit.reason),
         "bar": f"{100 * unit.certainty:.0f}%",
         "mark": f"{100 * min(1.0, study.threshold):.0f}%",
         "trust": trust(unit, study),
@@ -171,26 +186,35 @@ def others(answers: tuple[Answer, ...]) -> list[str]:
 def strip(sheet: Sheet, unit: UnitStory, text: str) -> Plain:
     """All frames in one picture, row by row, and what is needed to move through them."""
     rows, steps = sheet.images.shape[:2]
-    grid = sheet.images.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (r h) (s w) c
-    pixels = Image.fromarray((grid.clamp(0, 1) * 255).round().byte().numpy())
-    times = max(1, -(-LEAST // sheet.images.shape[-1]))
-    if times > 1:
-        pixels = pixels.resize((pixels.width * times, pixels.height * times), Image.Resampling.NEAREST)  # fmt: skip # noqa: E501
     values = [f"{v:+.2f}" for v in sheet.values.tolist()]
     return {
-        "frames": _uri(pixels, "png", optimize=True),
+        "frames": drawn(sheet),
         "frame_rows": list(range(rows)),
         "steps": steps,
         "values": values,
-        "ratio": f"{steps * sheet.images.shape[-1] / (rows * sheet.images.shape[-2]):.4f}",
+        "shape": f"{sheet.images.shape[-1] / sheet.images.shape[-2]:.4f}",
         "alt": f"{rows} rows of {steps} pictures in which {unit.label} goes from {values[0]} to "
         f"{values[-1]}. {text}",
     }
+
+
+def drawn(sheet: Sheet) -> str:
+    """The frames as one picture, a row for each anchor; the browser makes small ones larger."""
+    images = sheet.images.clamp(0, 1)
+    if max(images.shape[-2:]) > MOST:
+        rows, steps, _, h, w = images.shape
+        size = [max(1, round(side * MOST / max(h, w))) for side in (h, w)]
+        small = interpolate(images.flatten(0, 1), size=size, mode="area")
+        images = small.unflatten(0, (rows, steps))
+    grid = images.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (r h) (s w) c
+    pixels = Image.fromarray((grid * 255).round().byte().cpu().numpy())
+    found = _uri(pixels, "webp", lossless=True)
+    return found if len(found) <= EXACT else _uri(pixels, "webp", quality=88)
 
 
 def heat(change: Float[Tensor, "h w"]) -> Image.Image:
     """Where pictures change, in a scale that also reads in grey, by its own most."""
     level = (change / change.max().clamp(min=1e-9) * 255).round().byte().numpy()
     found = Image.fromarray(colours(SEQUENTIAL)[np.asarray(level)])
-    times = max(1, -(-2 * LEAST // found.width))
+    times = max(1, -(-LEAST // found.width))
     return found.resize((found.width * times, found.height * times), Image.Resampling.NEAREST)

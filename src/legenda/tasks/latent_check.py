@@ -38,6 +38,7 @@ class Check:
         self, measured: Measured, pool: Float[Tensor, "p a"], fresh: dict[int, Values], seed: int
     ):
         self.spread, self.fresh, self.seed = measured.spread, fresh, seed
+        self.rows = {u: [as_sheet(row[None]) for row in rows] for u, rows in fresh.items()}
         self.alike, self.ties = likeness(pool), tied(pool)
         self.score = MeasuredScore(self.spread, self.ties, read_off)
 
@@ -60,7 +61,7 @@ class Check:
         count = len(self.fresh[unit]) if len(others) >= OPTIONS - 1 else 0
         right = 0
         for row in range(count):
-            sheets = [as_sheet(self.fresh[u][row : row + 1]) for u in (unit, *others)]
+            sheets = [self.rows[u][row] for u in (unit, *others)]
             asked = [answer, *[Answer()] * len(others)]
             found = SheetChoice(OPTIONS, seed=self.seed + row)(asked, sheets, self.score)
             right += found.choices[0].right >= 1
@@ -68,8 +69,7 @@ class Check:
 
     def paired(self, unit: int, answer: Answer) -> int:
         """On how many rows the claim is taken and both of its twins are turned down."""
-        sheets = [as_sheet(row[None]) for row in self.fresh[unit]]
-        rule = PairRule(seed=self.seed)
+        sheets, rule = self.rows[unit], PairRule(seed=self.seed)
         found = rule([answer] * len(sheets), sheets, self.score, self.alike, self.ties)
         return sum(own and not (other or third) for _, (own, other, third) in found.verdicts)
 

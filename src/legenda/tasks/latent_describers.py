@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -19,6 +19,7 @@ WORDS = 5_000
 """So many everyday words, commonest first, may be said of a change."""
 
 
+@runtime_checkable
 class Asks(Protocol):
     """Whoever says what changes along the rows of a sheet, several times."""
 

@@ -24,6 +24,7 @@ from legenda.measure.picture import measure
 from legenda.measure.spread import spread
 from legenda.types import Acts, Images
 
+Pictures = Float[Tensor, "p 3 y z"]
 CONTROLS, DOSES, POOL = 16, 7, 256
 
 
@@ -73,7 +74,7 @@ class LatentEdited:
 
     edit: str
     original: Images = field(repr=False)
-    doses: Images = field(repr=False)
+    doses: Float[Tensor, "s c h w"] = field(repr=False)
     strengths: tuple[float, ...]
     latents: Float[Tensor, "2 d"] = field(repr=False)
     changes: tuple[Changed, ...]
@@ -82,16 +83,23 @@ class LatentEdited:
 
 @torch.no_grad()
 def moved(
-    model: Latent, x: Images, steps: Sequence[LatentStep], seed: int = 0, pool: Images | None = None
+    model: Latent,
+    x: Images,
+    steps: Sequence[LatentStep],
+    seed: int = 0,
+    pool: Pictures | None = None,
 ) -> LatentEdited:
-    """Edit one picture; `pool` are pictures of the model, by default drawn from its prior."""
+    """Edit one picture; `pool` are colours of the model's pictures, else draws of its prior."""
     checked(model, steps)
+    if len(x) != 1:
+        raise BadInput(f"an edit of latents is of one picture; it got {len(x)}. Give them in turn.")
     before = model.acts(x)
     after = followed(before, steps)
     strengths = torch.linspace(0, 1, DOSES)
-    path = before + strengths[:, None, None] * (after - before)  # (1)
+    path = before + strengths.to(before)[:, None, None] * (after - before)  # (1)
     path[-1] = after[0]
-    doses = shown(model, path)
+    clean = shown(model, before)  # alone, since sums may differ in the last bit with what is beside
+    doses = torch.cat([clean, shown(model, path[1:])])
     lot = torch.Generator().manual_seed(seed)
     if pool is None:
         pool = shown(model, torch.randn(POOL, *before.shape[1:], generator=lot).to(before))
@@ -115,7 +123,7 @@ def checked(model: Latent, steps: Sequence[LatentStep]) -> None:
                 f"Choose one from 0 to {model.width - 1}."
             )
         if not isfinite(step.value):
-            raise BadInput(f"a latent is set to a finite number; got {step.value}.")
+            raise BadInput(f"a latent is set to a finite number; got {step.value}. Give a number.")
 
 
 def followed(acts: Acts, steps: Sequence[LatentStep]) -> Acts:
@@ -127,7 +135,7 @@ def followed(acts: Acts, steps: Sequence[LatentStep]) -> Acts:
     return after
 
 
-def by_lot(before: Acts, after: Acts, lot: torch.Generator) -> Acts:
+def by_lot(before: Acts, after: Acts, lot: torch.Generator) -> Float[Tensor, "o n d"]:
     """As far as the edit, in directions by lot."""
     noise = torch.randn(CONTROLS, *before.shape[1:], generator=lot).to(before)
     length = (after - before).norm()
@@ -139,7 +147,7 @@ def shown(model: Latent, acts: Acts, batch: int = 64) -> Images:
     return torch.cat([model.visible(model.decode(part)) for part in acts.split(batch)])
 
 
-def compared(doses: Images, others: Images, spreads: Float[Tensor, " a"]) -> tuple[Changed, ...]:
+def compared(doses: Images, others: Pictures, spreads: Float[Tensor, " a"]) -> tuple[Changed, ...]:
     """What changed from the first dose to the last, most first, beside moves by lot."""
     values = measure(torch.cat([doses[[0, -1]], others]))
     circular = values.new_tensor([one.circular for one in ATTRIBUTES.values()])

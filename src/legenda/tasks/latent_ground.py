@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from legenda.core.dictionary import Identity
 from legenda.core.latent import Latent, activity
 from legenda.core.model import Decodes
 from legenda.core.sheet import Sheet
@@ -19,9 +20,9 @@ from legenda.describe.measured import Measured, of_pictures
 from legenda.errors import BadInput, Unsupported
 from legenda.explain.steering_frames import SteeringFrames, TokenDoses, suited
 from legenda.explain.traversal import Traversal, anchors
-from legenda.explain.traversal_grid import numbered, shown
+from legenda.explain.traversal_grid import Pool, numbered, shown
 from legenda.measure.picture import measure
-from legenda.tasks.latent_settings import LatentSettings
+from legenda.tasks.latent_settings import FEWEST, LatentSettings
 from legenda.types import Acts, Images
 
 
@@ -46,10 +47,11 @@ def grounded(units: Units, how: LatentSettings, x: Images | None) -> Ground:
             "a study of latents", "a model that decodes", model.name,
             "Its units can be surveyed: see `legenda survey` and `legenda concepts`.",
         )  # fmt: skip
-    if x is not None and len(x) < how.rows + how.fresh:
+    if x is not None and len(x) < max(how.rows + how.fresh, FEWEST):
         raise BadInput(
-            f"a study of latents begins its rows at {how.rows + how.fresh} pictures; it got "
-            f"{len(x)}. Give more pictures, or ask for fewer rows."
+            f"a study of latents needs {max(how.rows + how.fresh, FEWEST)} pictures, for "
+            f"{how.rows + how.fresh} rows and for what pictures have in common; it got {len(x)}. "
+            f"Give more pictures, or ask for fewer rows, down to {FEWEST}."
         )
     pool = anchors(units, how.pool if x is None else min(how.pool, len(x)), how.seed + 1, x)
     seen = torch.cat([shown(model, part) for part in pool.split(64)])
@@ -58,10 +60,13 @@ def grounded(units: Units, how: LatentSettings, x: Images | None) -> Ground:
     return Ground(pool, nats_of(units, pool, x), values, measured)
 
 
-def nats_of(units: Units, pool: Acts, x: Images | None) -> Float[Tensor, " k"] | None:
-    """Nats of each latent on some pictures: those given, or those that its prior decodes to."""
+def nats_of(units: Units, pool: Pool, x: Images | None) -> Float[Tensor, " k"] | None:
+    """Nats of each latent on some pictures: those given, or those that its prior decodes to.
+
+    Units of other dictionaries have none of their own, however many there are.
+    """
     model: Any = units.model
-    if not isinstance(model, Latent) or len(units) != model.width:
+    if not isinstance(model, Latent) or not isinstance(units.dictionary, Identity):
         return None
     given = pool.split(64) if x is None else x[: len(pool)].split(64)
     found = [model.posterior(model.decode(p) if x is None else p) for p in given]

@@ -6,7 +6,7 @@ the least certainty that is named, the others tell how often that still names so
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,10 @@ from legenda.tasks.latent_settings import CERTAIN, LatentSettings
 KINDS = ("shuffled", "constant")
 MEASURED = 240
 """So many sheets without a pattern are measured: they cost nothing but a permutation."""
+FEW = 50
+"""Resamples of an interval that no one reads."""
+MOST = 2000
+"""More are not made, however small `alpha` is."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def calibrated(told: Mapping[int, Any], asks: Any, alike: Any, how: LatentSettin
     for `alpha` set none.
     """
     found = [
-        (kind, answers, certainty(alike(answers), how.seed))
+        (kind, answers, certainty(alike(answers), how.seed, FEW))  # its interval is not looked at
         for kind, answers in null_answers(told, asks, how)
     ]
     setting, judging = found[::2], found[1::2]
@@ -58,9 +62,9 @@ def calibrated(told: Mapping[int, Any], asks: Any, alike: Any, how: LatentSettin
         own = [sure.value for k, _, sure in setting if k == kind]
         if len(own) >= least(how.alpha):
             limits.append(null_threshold(torch.tensor(own).double(), how.alpha, kind))
-    made = Nulls(max(limits), len(setting), (0, 0))
+    made = Nulls(max(limits), 0 if how.threshold is not None else len(setting), (0, 0))
     silent = sum(not made.names(answers, sure) for _, answers, sure in judging)
-    return Nulls(made.threshold, len(setting), (silent, len(judging)))
+    return replace(made, silent=(silent, len(judging)))
 
 
 def null_answers(
@@ -69,16 +73,21 @@ def null_answers(
     """What is said of controls: of every four, three are shuffled and one is constant."""
     units, measured = list(told.values()), getattr(asks, "measured", None)
     kinds, sheets, mixed = [], [], []
-    for i in range((MEASURED if measured else how.nulls) if units else 0):
+    for i in range((enough(how.alpha) if measured else how.nulls) if units else 0):
         one, seed = units[i // 2 % len(units)], how.seed * 100_003 + i
         still = (i // 2) % 4 == 3  # in pairs, since one half of them sets and the other judges
         order = (constant if still else shuffled)(one.values, seed)
         kinds.append(KINDS[still])
         mixed.append(reordered(one.values, order))
         if measured is None:
-            sheets.append(one.sheet.constant(seed) if still else one.sheet.shuffled(seed))
+            sheets.append(one.whole.constant(seed) if still else one.whole.shuffled(seed))
     if measured is not None:
         answers = measured.many(torch.stack(mixed)) if mixed else []
     else:
         answers = [asks(sheet, values) for sheet, values in zip(sheets, mixed, strict=True)]
     return list(zip(kinds, answers, strict=True))
+
+
+def enough(alpha: float) -> int:
+    """So many that an eighth of them, the constant ones of one half, can set a threshold."""
+    return min(max(MEASURED, 8 * least(alpha)), MOST)

@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from legenda.errors import BadInput
 
 CERTAIN = 0.3
-"""Least certainty that is named, however silent the controls are: chosen on models of the selection."""
+"""Least certainty that is named, however silent the controls are; chosen on other models."""
+
+FEWEST = 16
+"""Pictures of a model that say how its attributes vary, at least."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class LatentSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be moved or judged."""
-        counts = {"frames": (self.frames, 4), "per_look": (self.per_look, 1), "rows": (self.rows, 2 * self.per_look), "fresh": (self.fresh, 2), "pool": (self.pool, 16), "shown": (self.shown, 1), "nulls": (self.nulls, 0)}  # fmt: skip # noqa: E501
+        counts = {"frames": (self.frames, 4), "per_look": (self.per_look, 1), "rows": (self.rows, 2 * self.per_look), "fresh": (self.fresh, 2), "pool": (self.pool, FEWEST), "shown": (self.shown, 1), "nulls": (self.nulls, 0)}  # fmt: skip # noqa: E501
         for name, (value, least) in counts.items():
             if value < least:
                 raise BadInput(f"{name} of a study of latents must be {least} or more; got {value}.")  # fmt: skip # noqa: E501

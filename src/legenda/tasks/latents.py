@@ -23,6 +23,7 @@ from legenda.core.interval import Interval, bootstrap
 from legenda.core.sheet import Sheet
 from legenda.core.units import Units
 from legenda.describe.measured import Measured, Values, frames
+from legenda.errors import BadInput
 from legenda.explain.traversal_grid import numbered
 from legenda.score.answer_agreement import AnswerAgreement, AttributeAgreement
 from legenda.score.certainty import Certainty, certainty
@@ -41,9 +42,14 @@ STILL = 0.002
 
 @dataclass
 class Told:
-    """What was said of one unit, before it is judged."""
+    """What was said of one unit, before it is judged.
+
+    `sheet` is what is shown of what was asked about; `whole` is all of it, for as many units as
+    controls are made of where they are not measured.
+    """
 
     sheet: Sheet
+    whole: Sheet | None = field(repr=False)
     values: Values
     answers: tuple[Answer, ...]
     sure: Certainty
@@ -82,13 +88,19 @@ def study(
     began, how = perf_counter(), settings or LatentSettings()
     alike = agreement or AttributeAgreement()
     chosen = list(range(len(units))) if only is None else numbered(units, only)
+    if names is not None and len(names) != len(units):
+        raise BadInput(
+            f"names are given to all {len(units)} units of {units.address}; it got {len(names)}. "
+            "Give one for each, or none."
+        )
     report("looking at pictures of the model", 0, len(chosen))
     ground = grounded(units, how, x)
     active = alive(units, chosen, how, ground)
     asks = ask(ground.measured)
     told: dict[int, Told] = {}
     for done, sheet in enumerate(sheets(units, active, how, ground, x), 1):
-        told[sheet.index] = asked(sheet, asks, alike, how)
+        keep = sum(t.whole is not None for t in told.values()) < how.nulls
+        told[sheet.index] = asked(sheet, asks, alike, how, keep and not isinstance(asks, ByMeasure))
         report(f"asking about unit {sheet.index}", done, len(active))
     moving = {i: t for i, t in told.items() if t.effect >= STILL}
     nulls = calibrated(moving, asks, alike, how)
@@ -120,13 +132,16 @@ def began_at(units: Units, x: Images | None) -> str:
     return "pictures" if x is not None else "draws of the prior"
 
 
-def asked(sheet: Sheet, asks: Asks, alike: AnswerAgreement, how: LatentSettings) -> Told:
+def asked(
+    sheet: Sheet, asks: Asks, alike: AnswerAgreement, how: LatentSettings, keep: bool
+) -> Told:
     """What is said of one unit, and how surely."""
     values = frames(sheet)
     answers = asks(sheet, values)
     effects = sheet.effect().double()
     return Told(
-        replace(sheet, images=sheet.images[: how.shown].clone()), values, answers,
+        replace(sheet, images=sheet.images[: how.shown].clone()), sheet if keep else None, values,
+        answers,
         certainty(alike(answers), how.seed), float(effects.mean()), bootstrap(effects, how.seed),
         sheet.change(),
     )  # fmt: skip
@@ -175,6 +190,8 @@ def judged(told: Told, answer: Answer, nulls: Nulls) -> tuple[str, str]:
         return INACTIVE, f"colours change by {told.effect:.4f} of white along a row"
     if answer.none:
         return ABSTAINED, answer.abstained or "nothing was said"
+    if told.sure.value < nulls.threshold and nulls.threshold > 1:
+        return ABSTAINED, "answers are as sure about sheets without a pattern"
     if not nulls.names(told.answers, told.sure):
         return ABSTAINED, (
             f"its answers disagree: certainty {told.sure.value:.2f} is below {nulls.threshold:.2f}"

@@ -1,0 +1,131 @@
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from legenda.core.answer import Answer
+from legenda.core.sheet import Sheet, constant, reordered, shuffled
+from legenda.describe.measured import NAMES, Measured
+from legenda.score.answer_agreement import AttributeAgreement
+from legenda.score.certainty import certainty
+from legenda.score.null_sheets import null_threshold
+from legenda.tasks.latent_describers import ByMeasure
+from legenda.tasks.latent_nulls import KINDS, MOST, Nulls, calibrated, enough, null_answers
+from legenda.tasks.latent_settings import CERTAIN, LatentSettings
+
+ALIKE, HOW = AttributeAgreement(), LatentSettings(rows=4, shown=1, seed=2)
+COUNT = len(NAMES)
+MEASURED = Measured(torch.ones(COUNT).double(), torch.zeros(COUNT, COUNT, dtype=torch.bool))
+X, Y = Answer("right", "x", "left", "right", 1), Answer("down", "y", "top", "bottom", 1)
+
+
+def told(units=5, rows=4):
+    """Units whose x moves by three spreads; frames are numbered."""
+    found = {}
+    for u in range(units):
+        values = torch.randn(rows, 6, COUNT, generator=torch.Generator().manual_seed(u)).double() / 50  # fmt: skip # noqa: E501
+        values[..., 0] += torch.linspace(0, 3, 6).double()
+        images = (torch.arange(rows * 6).float() / 100).view(rows, 6, 1, 1, 1).expand(-1, -1, 3, 2, 2)  # fmt: skip # noqa: E501
+        found[u] = SimpleNamespace(values=values, whole=Sheet(images, torch.arange(6.0), index=u))
+    return found
+
+
+@dataclass
+class Says:
+    """Says in turn what it was told to say of each kind of sheet."""
+
+    said: dict
+
+    def __post_init__(self):
+        self.seen = []
+
+    def __call__(self, sheet, values):
+        self.seen.append((sheet, values))
+        return self.said[sheet.kind][len(self.seen) % len(self.said[sheet.kind])]
+
+
+SURE, HALF, SILENT = (X, X, X, X), (X, X, X, Y), (Answer(),) * 4
+
+
+def test_measured_controls_are_silent_and_leave_the_least_threshold():
+    found = calibrated(told(), ByMeasure(MEASURED), ALIKE, HOW)
+    assert found.count == 120 and found.threshold == CERTAIN
+    assert found.silent == (120, 120)
+
+
+def test_measured_controls_equal_their_literal_twin():
+    units = list(told().values())
+    found = null_answers(told(), ByMeasure(MEASURED), HOW)
+    for i in (0, 1, 5, 6, 7, 100, 239):
+        still = i // 2 % 4 == 3
+        values = units[i // 2 % 5].values
+        order = (constant if still else shuffled)(values, HOW.seed * 100_003 + i)
+        assert found[i] == (KINDS[still], MEASURED.looks(reordered(values, order)))
+
+
+def test_both_halves_have_each_kind_three_to_one():
+    kinds = [kind for kind, _ in null_answers(told(), ByMeasure(MEASURED), HOW)]
+    for half in (kinds[::2], kinds[1::2]):
+        assert (half.count("shuffled"), half.count("constant")) == (90, 30)
+
+
+def test_what_is_asked_about_equals_what_is_measured():
+    says = Says({"shuffled": [SURE], "constant": [SURE]})
+    null_answers(told(3), says, replace(HOW, nulls=16))
+    assert len(says.seen) == 16
+    for sheet, values in says.seen:
+        assert len(sheet) == len(values) == 4
+        plain = told(3)[sheet.index]
+        place = (sheet.images[:, :, 0, 0, 0] * 100).round().long() % 6
+        assert values.equal(reordered(plain.values, place))
+
+
+@pytest.mark.parametrize("loud", KINDS)
+def test_the_kind_that_is_named_most_sets_the_threshold(loud):
+    quiet = KINDS[1 - KINDS.index(loud)]
+    how = replace(HOW, nulls=16, alpha=0.5)
+    found = calibrated(told(), Says({loud: [HALF], quiet: [SILENT]}), ALIKE, how)
+    half = certainty(ALIKE(HALF)).value
+    assert found.threshold == null_threshold(torch.tensor([half]).double(), 0.5) > half
+    assert found.silent == (8, 8) and found.count == 8
+    sure = calibrated(told(), Says({loud: [SURE], quiet: [SILENT]}), ALIKE, how)
+    assert sure.threshold > 1
+
+
+def test_controls_that_set_it_do_not_judge_it():
+    """Every second sheet sets the threshold: of the others, those that are surer are named."""
+    says = Says({"shuffled": [SURE, SILENT], "constant": [SURE, SILENT]})
+    found = calibrated(told(), says, ALIKE, replace(HOW, nulls=16, alpha=0.5))
+    assert found.threshold == CERTAIN and found.silent == (0, 8)
+
+
+def test_too_few_controls_set_none_but_are_counted():
+    found = calibrated(told(), Says({"shuffled": [SURE], "constant": [SURE]}), ALIKE, HOW)
+    assert (found.threshold, found.count, found.silent) == (CERTAIN, 6, (0, 6))
+
+
+def test_a_threshold_that_is_given_holds_and_no_control_sets_it():
+    for threshold in (0.1, 0.9):
+        found = calibrated(told(), ByMeasure(MEASURED), ALIKE, replace(HOW, threshold=threshold))
+        assert (found.threshold, found.count) == (threshold, 0)
+        assert found.silent[1] == 120 and found.silent[0] >= 114
+
+
+def test_a_smaller_alpha_takes_more_controls():
+    assert enough(0.05) == 240
+    for alpha in (0.05, 0.02, 0.01):
+        assert enough(alpha) / 8 >= 1 / alpha - 1  # an eighth are constant and set a threshold
+    assert enough(1e-6) == MOST
+
+
+def test_without_units_there_are_no_controls():
+    assert calibrated({}, ByMeasure(MEASURED), ALIKE, HOW) == Nulls(CERTAIN, 0, (0, 0))
+
+
+def test_an_explanation_is_sure_and_says_something():
+    nulls = Nulls(0.5, 0, (0, 0))
+    assert nulls.names(HALF, certainty(ALIKE(HALF)))
+    assert not Nulls(0.51, 0, (0, 0)).names(HALF, certainty(ALIKE(HALF)))
+    still = AttributeAgreement(silence=1.0)
+    assert not nulls.names(SILENT, certainty(still(SILENT)))
