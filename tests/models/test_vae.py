@@ -82,6 +82,26 @@ def test_autoencoders_of_diffusers_open_at_their_grid(tmp_path, kind):
     assert opened.decode(z).shape == (1, 3, *opened.preprocess.size)
 
 
+@pytest.mark.parametrize("kind", ["AutoencoderKL", "AutoencoderTiny"])
+def test_autoencoders_of_diffusers_see_colours_from_minus_one_to_one(tmp_path, kind):
+    import diffusers
+    from PIL import Image
+
+    if kind == "AutoencoderKL":
+        made = diffusers.AutoencoderKL(block_out_channels=(32,), sample_size=16)
+    else:
+        made = diffusers.AutoencoderTiny(
+            encoder_block_out_channels=(16, 16), decoder_block_out_channels=(16, 16),
+            num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1),
+        )  # fmt: skip
+    made.save_pretrained(tmp_path)
+    opened = open_model(str(tmp_path))
+    x = opened.pixels([Image.new("RGB", (300, 300), (0, 128, 255))])
+    low, middle, high = x.mean((0, 2, 3)).tolist()
+    assert (low, high) == (-1, 1) and abs(middle) < 0.01
+    assert torch.allclose(opened.visible(x)[0, :, 0, 0], torch.tensor([0, 128 / 255, 1]))
+
+
 def blind():
     return nn.Linear(2, 2)
 

@@ -100,9 +100,12 @@ def test_controls_that_set_it_do_not_judge_it():
     assert found.threshold == CERTAIN and found.silent == (0, 8)
 
 
-def test_too_few_controls_set_none_but_are_counted():
+def test_where_controls_are_few_a_unit_must_be_surer_than_each_of_them():
+    """A model that says the same of everything is as sure of nothing: it names nothing."""
     found = calibrated(told(), Says({"shuffled": [SURE], "constant": [SURE]}), ALIKE, HOW)
-    assert (found.threshold, found.count, found.silent) == (CERTAIN, 6, (0, 6))
+    assert found.threshold > 1 and (found.count, found.silent) == (6, (6, 6))
+    quiet = calibrated(told(), Says({"shuffled": [SILENT], "constant": [SILENT]}), ALIKE, HOW)
+    assert (quiet.threshold, quiet.count, quiet.silent) == (CERTAIN, 6, (6, 6))
 
 
 def test_a_threshold_that_is_given_holds_and_no_control_sets_it():

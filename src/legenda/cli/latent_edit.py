@@ -22,6 +22,7 @@ def latent_of(model: str, device: str) -> Any:
         decodes,
         is_disentangled,
         is_factory,
+        is_tiny,
         kind_of,
         made_by,
         names_in,
@@ -36,7 +37,7 @@ def latent_of(model: str, device: str) -> Any:
         made = made_by(model)
         latent = isinstance(made, VAE) or (isinstance(made, nn.Module) and decodes(made))
     elif path.is_dir():
-        latent = (path / TRAINED).is_file() or kind_of(path) in AUTOENCODERS
+        latent = (path / TRAINED).is_file() or is_tiny(path) or kind_of(path) in AUTOENCODERS
     else:
         latent = path.suffix == ".safetensors" and path.is_file() and is_disentangled(names_in(path))  # fmt: skip # noqa: E501
     return open_model(model, device=device) if latent else None

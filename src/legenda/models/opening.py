@@ -25,6 +25,7 @@ from legenda.models.encoder import Encoder
 from legenda.models.hub import open_folder
 from legenda.models.loading import Site
 from legenda.models.module import ModuleModel
+from legenda.models.tiny_autoencoder import is_tiny, open_tiny
 from legenda.models.vae import VAE, from_module
 from legenda.models.vae_hub import is_disentangled, open_autoencoder, open_disentangled
 from legenda.models.vq import VQ
@@ -104,6 +105,8 @@ def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
     """A folder, by what its config.json says it is."""
     if (folder / TRAINED).is_file():
         return _trained(folder)
+    if is_tiny(folder):
+        return open_tiny(folder, str(folder))
     kind = kind_of(folder)
     if kind in AUTOENCODERS:
         return open_autoencoder(folder, kind, str(folder), {"local_files_only": True})
@@ -180,7 +183,8 @@ def _folder(ref: str) -> Path:
             f"package.module:factory reference.{near(path.name, [*beside, 'zoo:scenes'])} "
             "List what can be opened with `legenda models`."
         )
-    if not path.is_dir() or not ((path / "config.json").exists() or (path / TRAINED).is_file()):
+    known = path.is_dir() and ((path / TRAINED).is_file() or is_tiny(path))
+    if not known and not (path / "config.json").exists():
         raise Refused(
             f"{ref} is no model folder: it has no config.json. "
             "Give a folder in Hugging Face layout."

@@ -1,7 +1,6 @@
 """Autoencoders of other libraries: diffusers' two, and the layout of disentangling-vae.
 
-The networks of diffusers are its own. taef2, the tiny autoencoder of FLUX.2, comes as two files
-of weights whose names tell the rest.
+The networks of diffusers are its own.
 """
 
 import re
@@ -15,7 +14,7 @@ from legenda.corpus.view_box import Preprocess
 from legenda.errors import Refused
 from legenda.models.burgess import Burgess
 from legenda.models.loading import loaded, reason_of, short
-from legenda.models.vae import COLOURS, VAE, from_module, vae_of
+from legenda.models.vae import VAE, from_module, vae_of
 
 LAYOUT = "encoder.mu_logvar_gen.weight"
 """A weight by which a checkpoint of disentangling-vae is known."""
@@ -32,14 +31,12 @@ def open_autoencoder(folder: str | Path, kind: str, ref: str, where: dict[str, A
 
 
 def diffusers_vae(model: Any, *, ref: str, name: str = "", side: int | None = None) -> VAE:
-    """An autoencoder of diffusers in memory; its pixels lie from -1 to 1, or from 0 to 1."""
+    """An autoencoder of diffusers in memory; its pixels lie from -1 to 1."""
     size = side or getattr(model.config, "sample_size", None) or TINY_SIDE
     size = (size, size) if isinstance(size, int) else tuple(size)
-    tiny = type(model).__name__ == "AutoencoderTiny"
-    preprocess = Preprocess(size, mean=COLOURS.mean, std=COLOURS.std) if tiny else Preprocess(size)
     about = {"kind": type(model).__name__, "sites": "its latents"}
     return vae_of(
-        model.float(), lambda m, x: m.encode(x), lambda m, z: m.decode(z).sample, preprocess,
+        model.float(), lambda m, x: m.encode(x), lambda m, z: m.decode(z).sample, Preprocess(size),
         int(model.config.in_channels), ref=ref, name=name or short(ref), about=about,
     )  # fmt: skip
 

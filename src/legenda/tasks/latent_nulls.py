@@ -7,6 +7,7 @@ the least certainty that is named, the others tell how often that still names so
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf, nextafter
 from typing import Any
 
 import torch
@@ -49,8 +50,8 @@ class Nulls:
 def calibrated(told: Mapping[int, Any], asks: Any, alike: Any, how: LatentSettings) -> Nulls:
     """The least certainty that is named, by half of the controls; the other half judges it.
 
-    Each kind of control sets a threshold of its own, and the highest holds; too few of a kind
-    for `alpha` set none.
+    Each kind of control sets a threshold of its own, and the highest holds. Where there are too few
+    of a kind for `alpha`, a unit must be surer than every one of them.
     """
     found = [
         (kind, answers, certainty(alike(answers), how.seed, FEW))  # its interval is not looked at
@@ -62,6 +63,8 @@ def calibrated(told: Mapping[int, Any], asks: Any, alike: Any, how: LatentSettin
         own = [sure.value for k, _, sure in setting if k == kind]
         if len(own) >= least(how.alpha):
             limits.append(null_threshold(torch.tensor(own).double(), how.alpha, kind))
+        elif own:
+            limits.append(nextafter(max(own), inf))
     made = Nulls(max(limits), 0 if how.threshold is not None else len(setting), (0, 0))
     silent = sum(not made.names(answers, sure) for _, answers, sure in judging)
     return replace(made, silent=(silent, len(judging)))
