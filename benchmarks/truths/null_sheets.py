@@ -12,6 +12,7 @@ from benchmarks.table import Measurement, Row, quick
 from benchmarks.truths import small_vaes
 from benchmarks.truths.latent_units import published, small, units
 from legenda.core.interval import wilson
+from legenda.core.sheet import constant, reordered, shuffled
 from legenda.describe.measured import frames
 from legenda.errors import Missing
 from legenda.score.answer_agreement import AttributeAgreement
@@ -32,9 +33,11 @@ def nulls_of(units: object, how: LatentSettings, found: dict[str, list[float]]) 
     ground = grounded(units, how, None)  # pyright: ignore
     active, count = alive(units, range(len(units)), how, ground), 0  # pyright: ignore
     for sheet in sheets(units, active, how, ground, None):  # pyright: ignore
-        for kind in KINDS:
+        values = frames(sheet)  # a frame is measured the same wherever it stands
+        for kind, order in (("shuffled", shuffled), ("constant", constant)):
             for seed in range(EACH):
-                answers = ground.measured.looks(frames(getattr(sheet, kind)(1_000 + seed)))
+                mixed = reordered(values, order(values, 1_000 + seed))
+                answers = ground.measured.looks(mixed)
                 found[kind].append(certainty(AttributeAgreement()(answers)).value)
         count += EACH
     return count

@@ -86,7 +86,7 @@ def scheduler() -> Any:
 
 def train(
     out: Path,
-    pictures: int = 384_000,
+    pictures: int = 91_520,
     batch: int = 32,
     seed: int = 0,
     drawn_once: int = 30_000,
