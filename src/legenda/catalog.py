@@ -15,6 +15,7 @@ CATALOG: dict[str, str] = {
     "zoo.photos": "legenda.zoo.photos.shipped:open_dual",
     "zoo.vq": "legenda.zoo.vq.shipped:open_vq",
     "zoo.vae": "legenda.zoo.vae.shipped:open_vae",
+    "zoo.ddpm": "legenda.zoo.ddpm.shipped:open_ddpm",
     "network.csvae": "legenda.autoencoders.subspace:subspace_network",
     "reference.builtin": "legenda.zoo.reference:builtin",
     "explain.m2ib": "legenda.explain.bottleneck:InformationBottleneck",

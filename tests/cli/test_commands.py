@@ -257,7 +257,7 @@ def test_the_zoo_has_cards(here, capsys):
     assert main(["zoo", "card", "photo"]) == 2
     assert capsys.readouterr().err == (
         "legenda: there is no zoo model 'photo'. Did you mean 'photos'? "
-        "Known: scenes, photos, vq.\n"
+        "Known: scenes, photos, vq, vae, ddpm.\n"
     )
 
 

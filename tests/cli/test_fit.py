@@ -159,7 +159,7 @@ def test_a_bad_option_is_refused_before_anything_is_written(here, capsys, option
 @pytest.mark.parametrize(
     ("model", "images", "message"),
     [
-        ("zoo:scenez", "pics", "there is no zoo model named 'scenez'. Did you mean 'scenes'? Known: scenes, photos, vq."),  # noqa: E501
+        ("zoo:scenez", "pics", "there is no zoo model named 'scenez'. Did you mean 'scenes'? Known: scenes, photos, vq, vae, ddpm."),  # noqa: E501
         ("zoo:scenes@x", "pics", "scenes/image opens at embeddings or at blocks 0 to 3; it got x. Choose one of them."),  # noqa: E501
         (MODEL, "pix", "source of pictures pix is not there. Did you mean 'pics'?"),
         (MODEL, "words.txt", "words.txt ends in '.txt'; pictures come from a folder"),

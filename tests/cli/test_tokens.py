@@ -112,7 +112,10 @@ REFUSED = [
         "tokens needs a model with a codebook, whose tokens can be counted; "
         "tests.tasks.palette:plain_module has none. Try zoo:vq, or the folder of a VQModel.",
     ),
-    (["zoo:vw"], "there is no zoo model named 'vw'. Did you mean 'vq'? Known: scenes, photos, vq."),
+    (
+        ["zoo:vw"],
+        "there is no zoo model named 'vw'. Did you mean 'vq'? Known: scenes, photos, vq, vae, ddpm.",
+    ),
 ]
 
 
@@ -285,7 +288,7 @@ def test_without_names_nothing_is_said_of_them(here, capsys):
         (["--name-with", f"{TOY}:dual", "--words", ""], "--words takes everyday, emoji, clipart, a file, or several with + between; it got ''."),  # noqa: E501
         (["--name-with", f"{TOY}:dual", "--words", "wrds.txt"], "word list wrds.txt is not there. Did you mean 'words.txt'?"),  # noqa: E501
         (["--name-with", MODEL], f"--name-with needs a dual encoder, which reads pictures and sentences; {MODEL} has none. Try zoo:photos, or a CLIP or SigLIP folder."),  # noqa: E501
-        (["--name-with", "zoo:photo"], "there is no zoo model named 'photo'. Did you mean 'photos'? Known: scenes, photos, vq."),  # noqa: E501
+        (["--name-with", "zoo:photo"], "there is no zoo model named 'photo'. Did you mean 'photos'? Known: scenes, photos, vq, vae, ddpm."),  # noqa: E501
         (["--correct", "24=sky"], "--correct needs TOKEN=WORD, with a token below 24; it got '24=sky'."),  # noqa: E501
     ],
 )  # fmt: skip

@@ -103,13 +103,13 @@ def test_times_begin_where_it_is_opened():
 
 
 def test_pictures_of_a_gaussian_are_reached_in_closed_form():
-    model = gaussian(500)
+    model = gaussian(200)
     x = model.noise(3).double()
     a = model.root.alphas[-1]
     true = x * 0.5 / (a * 0.25 + 1 - a).sqrt()  # the flow keeps how many deviations off it is
-    torch.testing.assert_close(model.sample(x), true, rtol=0.02, atol=1e-3)
-    coarse = gaussian(10).sample(x)
-    assert (coarse - true).abs().max() > 3 * (model.sample(x) - true).abs().max()
+    found, coarse = model.sample(x), gaussian(10).sample(x)
+    torch.testing.assert_close(found, true, rtol=0.05, atol=1e-3)
+    assert (coarse - true).abs().max() > 3 * (found - true).abs().max()
 
 
 def test_a_picture_is_inverted_and_found_again():

@@ -185,7 +185,7 @@ def test_samples_look_like_sprites(ddpm):
 
 @pytest.mark.slow
 def test_pullback_directions_move_pictures_more_than_random_ones(ddpm):
-    _, top, control = moved(ddpm, count=2)
+    _, top, control = moved(ddpm, count=2, walk=Sphere(3))
     effects, others = (torch.stack([s.effect() for s in some]).mean(0) for some in (top, control))
     low, _ = bootstrap(effects - others)
     assert low > 0, (effects, others)

@@ -32,7 +32,7 @@ def latent_of(model: str, device: str) -> Any:
 
     path = Path(model)
     if model.startswith("zoo:"):
-        latent = model in ("zoo:vae", "zoo:ddpm")
+        latent = model == "zoo:vae"
     elif is_factory(model):
         made = made_by(model)
         latent = isinstance(made, VAE) or (isinstance(made, nn.Module) and decodes(made))

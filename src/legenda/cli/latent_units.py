@@ -15,11 +15,18 @@ def units_of(model: str, dictionary: str | None, only: list[int] | None, device:
     from legenda.core.dictionary import Identity
     from legenda.core.units import Units
     from legenda.errors import Unsupported
+    from legenda.models.diffusion import Diffusion
     from legenda.models.opening import checked_device, checked_ref
 
     checked_ref(model)
     checked_device(device)
     found: Any = opened(model, device)
+    if isinstance(found, Diffusion):
+        raise Unsupported(
+            "a study of latents", "a model that decodes in one pass", model,
+            "Find directions with legenda.explain.pullback and walk along them with "
+            "legenda.explain.walk.",
+        )  # fmt: skip
     if not hasattr(found, "decode"):
         raise Unsupported(
             "a study of latents", "a model that decodes", model,

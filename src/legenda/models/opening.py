@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from legenda.catalog import lookup
 from legenda.core.codebook import Codebook
 from legenda.errors import BadInput, LegendaError, Missing, Refused, near
+from legenda.models.diffusion import Diffusion
+from legenda.models.diffusion_hub import open_diffusion
 from legenda.models.dual import Dual
 from legenda.models.encoder import Encoder
 from legenda.models.hub import open_folder
@@ -37,11 +39,13 @@ from legenda.models.vq_hub import (
     open_transformers,
 )
 
-Opened = Dual | Encoder | ModuleModel | VAE | VQ
+Opened = Diffusion | Dual | Encoder | ModuleModel | VAE | VQ
 CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
 """A file that ends so is a VAE of disentangling-vae or a VQGAN of taming-transformers."""
 TRAINED = "vae.safetensors"
 """What `legenda fit-vae` leaves in its folder."""
+UNET = "unet/config.json"
+"""What a diffusion pipeline of diffusers has in its folder."""
 SUBSPACE = "told.mean.weight"
 """A weight by which a CSVAE is known."""
 
@@ -107,6 +111,8 @@ def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
         return _trained(folder)
     if is_tiny(folder):
         return open_tiny(folder, str(folder))
+    if (folder / UNET).is_file():
+        return open_diffusion(folder, str(folder))
     kind = kind_of(folder)
     if kind in AUTOENCODERS:
         return open_autoencoder(folder, kind, str(folder), {"local_files_only": True})
@@ -183,7 +189,7 @@ def _folder(ref: str) -> Path:
             f"package.module:factory reference.{near(path.name, [*beside, 'zoo:scenes'])} "
             "List what can be opened with `legenda models`."
         )
-    known = path.is_dir() and ((path / TRAINED).is_file() or is_tiny(path))
+    known = path.is_dir() and ((path / TRAINED).is_file() or is_tiny(path) or (path / UNET).is_file())  # fmt: skip # noqa: E501
     if not known and not (path / "config.json").exists():
         raise Refused(
             f"{ref} is no model folder: it has no config.json. "
@@ -200,7 +206,7 @@ def is_factory(ref: str) -> bool:
 def made_by(ref: str) -> Opened | nn.Module:
     """What a factory makes; a plain module in float32."""
     made = _called(ref, _factory(ref))
-    if not isinstance(made, nn.Module | Dual | Encoder | ModuleModel | VAE | VQ):
+    if not isinstance(made, nn.Module | Dual | Diffusion | Encoder | ModuleModel | VAE | VQ):
         raise Refused(
             f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
             "its own."
@@ -258,7 +264,7 @@ def _from_factory(
     ref: str, site: str | int | Site | None, example: Tensor | None, options: dict[str, Any]
 ) -> Opened:
     made = made_by(ref)
-    if isinstance(made, VQ | VAE):
+    if isinstance(made, VQ | VAE | Diffusion):
         return made
     if isinstance(made, nn.Module) and site is None and decodes(made):
         return from_module(made, ref=ref, name=ref.partition(":")[2])
@@ -291,7 +297,7 @@ def _moved(opened: Opened, device: str) -> Opened:
     elif isinstance(opened, Encoder):
         towers = [opened.image]
     for tower in towers:
-        for module in (getattr(tower, "root", None), getattr(tower, "module", None)):
+        for module in (getattr(tower, part, None) for part in ("root", "module", "paint")):
             if module is not None:
                 module.to(device)
     if isinstance(opened, VQ):
