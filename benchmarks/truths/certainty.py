@@ -21,6 +21,7 @@ from legenda.score.disentanglement_link import DisentanglementLink
 from legenda.score.mutual_information_gap import MutualInformationGap
 from legenda.score.ranking import roc_auc
 from legenda.score.sap import SeparatedPredictability
+from legenda.tasks.latent_settings import LatentSettings
 from legenda.tasks.latent_story import NAMED
 
 PAPER = 0.9694
@@ -71,7 +72,7 @@ def names(found: list[Judged]) -> list[Row]:
     checks = [u.story.checked for u in found if u.story.checked is not None]
     holds = sum(c.holds for c in checks)
     picked, picks = sum(c.picked for c in checks), sum(c.picks for c in checks)
-    pairs = sum(c.pairs for c in checks)
+    pairs, tried = sum(c.pairs for c in checks), LatentSettings().fresh * len(checks)
     return [
         Row(
             "attribute and direction right, of named units with a factor",
@@ -121,12 +122,12 @@ def names(found: list[Judged]) -> list[Row]:
         ),  # fmt: skip # noqa: E501
         Row(
             "true claim taken, both false twins turned down",
-            pairs / max(1, picks),
+            pairs / max(1, tried),
             "",
             "",
             None,
-            picks,
-            wilson(pairs, picks),
+            tried,
+            wilson(pairs, tried),
         ),  # fmt: skip # noqa: E501
     ]
 

@@ -269,7 +269,8 @@ def test_the_demo_is_one_page(here, capsys):
     assert "tokens of a boat: " in out and "toward house" in out
     page = Path("legenda-demo.html").read_text("utf-8")
     assert "Which codebook tokens make a boat" in page and "What judges say" in page
-    assert not re.search(r"(src|href)=\"https?:", page) and len(page) < 1_600_000
+    assert "What each latent of a generator does" in page and "vae: of 10 units" in out
+    assert not re.search(r"(src|href)=\"https?:", page) and len(page) < 2_400_000
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

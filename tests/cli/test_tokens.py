@@ -114,7 +114,7 @@ REFUSED = [
     ),
     (
         ["zoo:vw"],
-        "there is no zoo model named 'vw'. Did you mean 'vq'? Known: scenes, photos, vq, vae, ddpm.",
+        "there is no zoo model named 'vw'. Did you mean 'vq'? Known: scenes, photos, vq, vae, ddpm.",  # noqa: E501
     ),
 ]
 

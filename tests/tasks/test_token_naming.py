@@ -312,7 +312,8 @@ def test_a_model_that_reads_no_sentences_is_refused(model):
 
 def test_a_model_that_is_not_there_is_refused():
     assert refusal(lambda: naming_of("zoo:photo", None), Missing) == (
-        "there is no zoo model named 'photo'. Did you mean 'photos'? Known: scenes, photos, vq, vae, ddpm."
+        "there is no zoo model named 'photo'. Did you mean 'photos'? "
+        "Known: scenes, photos, vq, vae, ddpm."
     )
     assert refusal(lambda: naming_of("nowhere", None), Missing).startswith(
         "there is no model 'nowhere': it is no folder here,"

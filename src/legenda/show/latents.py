@@ -132,7 +132,7 @@ def context(study: Study) -> Plain:
     return {
         "latents": shown,
         "idle": [{"label": u.label, "why": sentence(u.reason)} for u in idle],
-        "rows": [row(unit) for unit in study.units],
+        "latent_rows": [row(unit) for unit in study.units],
         "meaning": MEANING,
     }
 
