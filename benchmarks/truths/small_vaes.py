@@ -74,7 +74,9 @@ SPRITES = tuple(Small(w, k, b, s) for s in (0, 1) for k, b in KINDS for w in WOR
 
 
 SCENES = tuple(Small("scenes", k, b, 0) for k, b in KINDS[:5])
-TEST = SPRITES + SCENES
+MORE = tuple(Small(w, k, b, 2) for k, b in KINDS[:2] for w in WORLDS_OF)
+"""So that there are 200 active units; they were added when the others were short of that by 14."""
+TEST = SPRITES + SCENES + MORE
 
 
 def world_of(one: Small) -> World | SceneWorld:
