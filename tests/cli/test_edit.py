@@ -266,11 +266,11 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(here, capsys, words, sen
 @pytest.mark.slow
 def test_models_without_a_codebook_are_refused(here, capsys):
     Path("vae").mkdir()
-    Path("vae/config.json").write_text('{"_class_name": "AutoencoderKL"}')
+    Path("vae/config.json").write_text('{"_class_name": "AsymmetricAutoencoderKL"}')
     assert edit("vae", "a.png", "--set", "3=1") == 2
     assert capsys.readouterr().err == (
-        "legenda: vae is a AutoencoderKL, which has no codebook. Give a VQModel, or fit a codebook "
-        "to it with legenda.models.fitted.open_autoencoder.\n"
+        "legenda: vae is a AsymmetricAutoencoderKL, which is not opened here. Give a VQModel, or "
+        "fit a codebook to it with legenda.models.fitted.open_autoencoder.\n"
     )
     assert edit("zoo:scenes", "a.png", "--set", "3=1") == 2
     assert capsys.readouterr().err == (
