@@ -275,7 +275,8 @@ def test_an_interrupted_run_says_so_and_goes_on_later(here, capsys, server):
     words = ["latents", *six, "--lmm-url", server, "--lmm-model", "slow"]
     questions = 6 + 2 * 6
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    code = "import sys; from legenda.cli import main; sys.exit(main())"
+    hears = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # whatever started us
+    code = f"import signal, sys; {hears}; from legenda.cli import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -60,9 +60,13 @@ class AttributeAgreement:
         shares("AttributeAgreement", unknown=self.unknown, silence=self.silence)
 
     def __call__(self, answers: Sequence[Answer]) -> Pairwise:
-        rows = [[self.pair(one, other) for other in answers] for one in answers]
-        found = torch.tensor(rows, dtype=torch.float64).reshape(len(answers), len(answers))
-        return found.fill_diagonal_(1)
+        claims = [claimed(answer) for answer in answers]
+        first = {claim: i for i, claim in reversed(list(enumerate(claims)))}
+        kinds = list(first)  # equal claims are compared once
+        rows = [[self.pair(answers[first[a]], answers[first[b]]) for b in kinds] for a in kinds]
+        small = torch.tensor(rows, dtype=torch.float64).reshape(len(kinds), len(kinds))
+        place = torch.tensor([kinds.index(claim) for claim in claims], dtype=torch.long)
+        return small[place[:, None], place].fill_diagonal_(1)
 
     def pair(self, one: Answer, other: Answer) -> float:
         """One entry of (1)."""
@@ -151,6 +155,12 @@ class FactAgreement:
             for fact in one.facts if self.of_silent or not one.none else ():
                 rows[i, names.index(attribute_of(fact.attribute))] += fact.trend * fact.effect
         return cosine(rows.nan_to_num(0.0, 0.0, 0.0)).fill_diagonal_(1)
+
+
+def claimed(answer: Answer) -> tuple[bool, str, int, str, str]:
+    """All that (1) looks at."""
+    ends = answer.start.strip().lower(), answer.end.strip().lower()
+    return (answer.none, attribute_of(answer.attribute), answer.direction, *ends)
 
 
 def way(answer: Answer) -> int:
