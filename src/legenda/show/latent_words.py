@@ -5,6 +5,7 @@ from math import isfinite
 from legenda.core.attribute import ATTRIBUTES
 from legenda.core.interval import Interval
 from legenda.describe.lmm import NOT_ASKED
+from legenda.tasks.latent_settings import CERTAIN, CONFORMAL, GIVEN, QUANTILE
 from legenda.tasks.latent_story import ABSTAINED, INACTIVE, NAMED, Study, UnitStory
 
 MEANING = (
@@ -12,6 +13,14 @@ MEANING = (
     "much of a picture the latent tells, 0 where it is unused. Change: how far colours spread "
     "along a row, from 0 to 0.5 of white."
 )
+
+
+CAME = {
+    GIVEN: "The threshold was given.",
+    QUANTILE: "{} others set the threshold.",
+    CONFORMAL: "{} others gave the p values.",
+}
+"""Where the threshold came from, by what decided on names."""
 
 
 def lead(study: Study) -> str:
@@ -31,15 +40,25 @@ def note(study: Study) -> str:
     silent, of = study.silent
     how = (
         f"Each unit was moved alone, from {study.anchors}, and {study.describer} said what "
-        f"changes. Certainty is how much its answers agree; below {study.threshold:.2f} nothing "
-        "is named."
+        f"changes. Certainty is how much its answers agree; {rule(study)}"
     )
     if not of:
         return f"{how} Nothing was asked of sheets without a pattern: how often it names one of those is unknown."  # fmt: skip # noqa: E501
     return (
         f"{how} As a control, it was asked about {of} sheets of the same frames without an order "
-        f"(shuffled, or one frame throughout): it named nothing on {silent} of them. {study.nulls} "
-        "others set the threshold."
+        f"(shuffled, or one frame throughout): it named nothing on {silent} of them. "
+        f"{CAME[study.naming].format(study.nulls)}"
+    )
+
+
+def rule(study: Study) -> str:
+    """What certainty is named."""
+    if study.naming != CONFORMAL:
+        return f"below {study.threshold:.2f} nothing is named."
+    return (
+        f"from {CERTAIN:.2f} on those are named whose conformal p values, corrected for the number "
+        f"of units, are at most {study.alpha:g}: of what is named, on average no more than "
+        f"{100 * study.alpha:g} % is like sheets without a pattern."
     )
 
 
@@ -75,9 +94,13 @@ def within(interval: Interval, digits: int = 2) -> str:
 def trust(unit: UnitStory, study: Study) -> str:
     """How far to trust an answer."""
     n = len(unit.answers)
+    of = f", of at most {unit.most}" if unit.most else ""
+    names = f"named from {study.threshold:.2f}"
+    if unit.q is not None:
+        names = f"q {unit.q:.3f}, named up to {study.alpha:g}"
     said = (
-        f"Certainty {unit.certainty:.2f}{within(unit.interval)} from {n} answer{'s' * (n != 1)}; "
-        f"named from {study.threshold:.2f}. Along a row, colours change by {unit.effect:.3f}"
+        f"Certainty {unit.certainty:.2f}{within(unit.interval)} from {n} answer{'s' * (n != 1)}"
+        f"{of}; {names}. Along a row, colours change by {unit.effect:.3f}"
         f"{within(unit.effect_interval, 3)} of white"
     )
     return said + ("." if unit.nats is None else f"; the latent tells {unit.nats:.2f} nats of a picture.")  # fmt: skip # noqa: E501

@@ -15,6 +15,8 @@ from torch.nn.functional import interpolate
 
 from legenda.core.answer import Answer
 from legenda.core.sheet import Sheet
+from legenda.show.latent_walk_words import directions
+from legenda.show.latent_walk_words import plain as walked
 from legenda.show.latent_words import (
     MEANING,
     between,
@@ -47,6 +49,7 @@ def plain(study: Study) -> Plain:
         "ref": study.ref,
         "describer": study.describer,
         "anchors": study.anchors,
+        "naming": study.naming,
         "threshold": finite(study.threshold),
         "nulls": study.nulls,
         "silent_on_nulls": list(study.silent),
@@ -54,6 +57,7 @@ def plain(study: Study) -> Plain:
         "seconds": round(study.seconds, 3),
         "settings": study.settings,
         "units": [one(unit) for unit in study.units],
+        "walked": walked(study.walked),
     }
 
 
@@ -70,6 +74,8 @@ def one(unit: UnitStory) -> Plain:
         "answers": [said(answer) for answer in unit.answers],
         "certainty": finite(unit.certainty),
         "interval": pair(unit.interval),
+        "asked": {"answers": len(unit.answers), "most": unit.most or len(unit.answers)},
+        "q": finite(unit.q),
         "effect": finite(unit.effect),
         "effect_interval": pair(unit.effect_interval),
         "near": [list(word) for word in unit.near],
@@ -108,7 +114,7 @@ def pair(interval: tuple[float, float]) -> list[float | None]:
 
 def page(study: Study, *, title: str = "", command: str = "") -> str:
     """A whole page for one model."""
-    notes = [said for said in (note(study), missing(study)) if said]
+    notes = [said for said in (note(study), directions(study), missing(study)) if said]
     return rendered(
         "latents.html", style="latents.css", script=_file("latents.js"),
         title=title or f"{TITLE}: {study.model}", lead=lead(study), notes=notes, pairs=[],
