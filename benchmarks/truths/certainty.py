@@ -18,6 +18,8 @@ from legenda.core.interval import wilson
 from legenda.score.abstention import CrossValidated
 from legenda.score.dci import DCI
 from legenda.score.disentanglement_link import DisentanglementLink
+from legenda.score.factor_vae_score import FactorVAEScore
+from legenda.score.modularity import Modularity
 from legenda.score.mutual_information_gap import MutualInformationGap
 from legenda.score.ranking import roc_auc
 from legenda.score.sap import SeparatedPredictability
@@ -153,6 +155,8 @@ def link(models: list[Known], found: list[Judged]) -> list[Row]:
         "MIG": lambda m: MutualInformationGap()(m.codes, m.factors, m.world.factors).score.value,
         "DCI": lambda m: DCI()(m.codes, m.factors, m.world.factors).disentanglement.value,
         "SAP": lambda m: SeparatedPredictability()(m.codes, m.factors, m.world.factors).score.value,
+        "modularity": lambda m: Modularity()(m.codes, m.factors, m.world.factors).modularity.value,
+        "FactorVAE": lambda m: FactorVAEScore()(m.codes, m.factors, m.world.factors).score.value,
     }
     rows, points = [], {}
     worlds = [m.world.name if m.codes.shape[1] and "dsprites" not in m.name else "dsprites" for m in kept]  # fmt: skip # noqa: E501

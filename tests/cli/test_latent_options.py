@@ -61,6 +61,17 @@ def test_settings_are_refused_in_a_sentence(name, typed, sentence):
     assert refusal(settings_from, **{**NONE, name: typed}) == sentence
 
 
+def test_options_without_a_value_are_taken():
+    found = settings_from(**NONE, move="add", conformal=True, adaptive=True)
+    assert found == LatentSettings(move="add", conformal=True, adaptive=True)
+    assert refusal(settings_from, **NONE, move="ad") == (
+        "--move is set or add; it got 'ad'. Did you mean 'add'?"
+    )
+    assert refusal(settings_from, **{**NONE, "threshold": "0.5"}, conformal=True) == (
+        "--conformal finds what is named by itself. Leave it or --threshold out."
+    )
+
+
 def test_the_published_steps_have_a_name():
     assert values_of("published") == PUBLISHED == (-3.0, -1.5, 0.0, 1.5, 3.0)
     assert values_of("-1,0.5") == (-1.0, 0.5)

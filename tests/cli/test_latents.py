@@ -152,6 +152,9 @@ REFUSED: list[tuple[list[str], str]] = [
     ([GREY, "--units", "-1"], "unit -1 is not in grey/latents, which has 6 units, numbered from 0. Choose one of them."),  # noqa: E501
     ([GREY, "--units", "first"], "--units needs numbers with commas between, such as 1,2,3; it got 'first'."),  # noqa: E501
     ([GREY, "--values", "2,1"], "Traversal needs 2 values or more that rise; it got (2.0, 1.0)."),
+    ([GREY, "--values=-1,1"], "a study of latents needs 3 steps or more, since two have no order but forth and back; values are (-1.0, 1.0). Give more."),  # noqa: E501
+    ([GREY, "--move", "sit"], "--move is set or add; it got 'sit'. Did you mean 'set'?"),
+    ([GREY, "--conformal", "--threshold", "0.4"], "--conformal finds what is named by itself. Leave it or --threshold out."),  # noqa: E501
     ([MAPS], "the units of maps lie on a grid: no prior says where to begin. Give --images."),
     ([GREY, "--images", "nowhere"], "source of pictures nowhere is not there. Check the path."),
     ([GREY, "--dictionary", "nowhere"], "--dictionary names a file of directions or a folder of concepts; there is no nowhere."),  # noqa: E501
@@ -211,8 +214,77 @@ def test_a_dry_run_sends_and_writes_nothing(here, capsys, server):
     assert out.startswith(f"{QUESTIONS} requests of about ") and err == ""
     assert asked(server, "unasked") == 0 and list(here.iterdir()) == []
     assert ran(capsys, GREY, *QUICK, "--dry-run")[0] == (
-        "1 units, 44 frames; no language model is asked\n"
+        "1 unit, 44 frames; no language model is asked\n"
     )
+    assert ran(capsys, GREY, *QUICK[:-1], "0,2", "--dry-run")[0] == (
+        "2 units, 88 frames; no language model is asked\n"
+    )
+
+
+def test_a_dry_run_counts_what_is_kept_already(here, capsys, server):
+    words = [*ASKING, "--lmm-url", server, "--lmm-model", "sure", "--out", "f"]
+    told(capsys, *words)
+    said = told(capsys, *words, "--dry-run")
+    assert (said["calls"], said["stored"], said["tokens"]) == (0, QUESTIONS, 0)
+    assert " ".join(ran(capsys, *words, "--dry-run")[0].split()) == (
+        "0 requests of about 0 tokens in all, for 1 unit and 2 sheets without a pattern; "
+        f"{QUESTIONS} answers are kept already"
+    )
+    nulls = words.index("--nulls") + 1
+    said = told(capsys, *words[:nulls], "4", *words[nulls + 1 :], "--dry-run")
+    assert (said["calls"], said["stored"]) == (2 * 2, QUESTIONS)
+
+
+def test_fewer_are_asked_where_answers_are_steady(here, capsys, server):
+    base = [GREY, *QUICK, "--describer", "lmm", "--samples", "6", "--nulls", "2", "--lmm-url", server, "--lmm-model", "sure", "--out", "f"]  # fmt: skip # noqa: E501
+    words = [*base, "--adaptive"]
+    before = asked(server, "sure")
+    assert ran(capsys, *words, "--dry-run")[0].startswith("at most 18 requests of about ")
+    said = told(capsys, *words)
+    assert said["calls"] == asked(server, "sure") - before == 3 * 3
+    assert said["units"][0]["asked"] == {"answers": 3, "most": 6}
+    assert said["settings"]["adaptive"] == "True"
+    page = (here / "f/index.html").read_text("utf-8")
+    assert "from 3 answers, of at most 6;" in page and "--adaptive" in page
+    out, _ = ran(capsys, *words)
+    assert "3 of 6" in out and asked(server, "sure") == before + 9, "all is replayed"
+    full = told(capsys, *base)  # the rest alone
+    assert full["calls"] == 9 and full["units"][0]["asked"] == {"answers": 6, "most": 6}
+    assert full["units"][0]["answers"][:3] == said["units"][0]["answers"]
+
+
+def test_a_model_that_disagrees_is_asked_to_the_end(here, capsys, server):
+    words = [GREY, *QUICK, "--describer", "lmm", "--samples", "4", "--nulls", "0", "--adaptive", "--lmm-url", server]  # fmt: skip # noqa: E501
+    said = told(capsys, *words, "--lmm-model", "torn", "--out", "f")
+    assert said["calls"] == 4 and said["units"][0]["asked"] == {"answers": 4, "most": 4}
+
+
+def test_names_by_conformal_p_values(here, capsys, server):
+    words = [GREY, "--rows", "4", "--conformal", "--out", "f"]
+    said = told(capsys, *words)
+    assert said["naming"] == "conformal" and said["settings"]["conformal"] == "True"
+    assert [u["verdict"] for u in said["units"]] == ["named"] * 4 + ["abstained", "inactive"]
+    assert all(0 < u["q"] <= 0.05 for u in said["units"][:4]) and said["units"][5]["q"] is None
+    page = (here / "f/index.html").read_text("utf-8")
+    assert "conformal p values" in page and "named up to 0.05" in page and "--conformal" in page
+    plain = told(capsys, *words[:3], "--out", "g")
+    assert plain["naming"] == "quantile" and plain["units"][0]["q"] is None
+    assert [u["certainty"] for u in plain["units"]] == [u["certainty"] for u in said["units"]]
+    asking = [*ASKING, "--lmm-url", server, "--lmm-model", "never", "--conformal"]
+    for more in ([], ["--dry-run"]):
+        _, err = ran(capsys, *asking, *more, code=2)
+        assert err.startswith("legenda: conformal names at alpha 0.05 need 152 sheets without a pattern or more; the language model")  # fmt: skip # noqa: E501
+    assert asked(server, "never") == 0
+
+
+def test_a_grid_is_added_to_and_may_be_set(here, capsys):
+    painted(here / "pics", 18)
+    words = [MAPS, *QUICK, "--images", "pics", "--out", "o.html"]
+    added, as_set = told(capsys, *words), told(capsys, *words, "--move", "set")
+    assert added["settings"]["move"] == "add" and as_set["settings"]["move"] == "set"
+    assert added["units"][0]["effect"] != as_set["units"][0]["effect"]
+    assert "--move=set" in Path("o.html").read_text("utf-8")
+    assert told(capsys, GREY, *QUICK, "--move", "add", "--out", "o.html")["settings"]["move"] == "add"  # fmt: skip # noqa: E501
 
 
 @pytest.mark.parametrize(("model", "why"), [

@@ -24,6 +24,14 @@ def test_shuffled_rows_are_permutations_that_run_neither_way(seed):
     assert mixed.kind == "shuffled" and mixed.values.equal(plain.values) and mixed.index == 3
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_two_steps_the_other_order_is_taken(seed):
+    assert shuffled(torch.zeros(6, 2, 1), seed).tolist() == [[1, 0]] * 6
+    plain = sheet(steps=2)
+    assert not any(map(torch.equal, plain.shuffled(seed).images, plain.images))
+    assert shuffled(torch.zeros(2, 1, 1), seed).tolist() == [[0], [0]]
+
+
 def test_rows_are_shuffled_each_by_its_own_lot():
     orders = shuffled(sheet(rows=12).images, 0)
     assert len({tuple(order.tolist()) for order in orders}) == 12

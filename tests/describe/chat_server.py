@@ -60,6 +60,10 @@ class Answers(BaseHTTPRequestHandler):
         said = {**SAID, "parrot": f"You showed me {key}."}.get(model, said)
         if model == "counted":
             said = f"seed {body['seed']}"
+        if model == "torn":
+            said = SAID["sure"].replace(
+                "size", ("size", "hue", "count", "texture")[ASKED[model] % 4]
+            )
         return self._send(200, json.dumps(self._reply(said, model)))
 
     def _reply(self, said, model):

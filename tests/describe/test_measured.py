@@ -106,8 +106,11 @@ def slow_answer(describer, rows):
             break
     facts = [NAMES[a] for a in sorted(range(COUNT), key=lambda a: (a != best, -strength[a], a)) if strength[a] >= describer.least_moved / 2]  # fmt: skip # noqa: E501
     start, end, steady, _ = means[best]
-    if strength[best] < describer.least_moved:
+    if strength[most] < describer.least_moved:
         return "", 0, "nothing moves visibly", facts, means
+    if strength[best] < describer.least_moved:
+        labels = [ATTRIBUTES[NAMES[a]].label for a in (most, best)]
+        return "", 0, f"{labels[0]} moves, but {labels[1]}, the plain word for it, does not visibly", facts, means  # fmt: skip # noqa: E501
     if abs(steady) < describer.least_trend or (end > start) != (steady > 0):
         return "", 0, "nothing moves steadily one way", facts, means
     by_family = {f: max((weight(n), n) for n in names) for f, names in FAMILIES.items()}
@@ -235,6 +238,16 @@ def test_the_plain_word_stands_for_its_family():
     """A ground that grows bright changes its colour more: it is named by its brightness."""
     assert said(PLAIN.looks(series(background=2, background_warmth=3))) == {("background", 1, "")}
     assert said(PLAIN.looks(series(background=1, background_warmth=3))) == {("background_warmth", 1, "")}  # fmt: skip # noqa: E501
+
+
+def test_a_plain_word_that_is_too_small_is_not_taken_for_stillness():
+    values = series(noise=0.001, background=0.45, background_warmth=0.8)
+    one, other = (ATTRIBUTES[name].label for name in ("background_warmth", "background"))
+    assert said(PLAIN.looks(values)) == {
+        ("", 0, f"{one} moves, but {other}, the plain word for it, does not visibly")
+    }
+    values = series(noise=0.001, background=0.45, background_warmth=0.49)
+    assert said(PLAIN.looks(values)) == {("", 0, "nothing moves visibly")}
 
 
 def test_shadows_are_of_later_attributes_that_go_along():

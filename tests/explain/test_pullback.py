@@ -6,7 +6,14 @@ from diffusers import UNet2DModel
 
 from legenda.core.model import Model
 from legenda.errors import BadInput, Refused
-from legenda.explain.pullback import Pullback, Tangent, orthonormal, random_basis, signed
+from legenda.explain.pullback import (
+    Pullback,
+    Tangent,
+    orthonormal,
+    random_basis,
+    signed,
+    smooth_basis,
+)
 from legenda.models.diffusion_hub import diffusion_of
 from legenda.models.noising import noising_of
 from tests.explain.denoisers import Bent, some
@@ -122,6 +129,27 @@ def test_the_control_is_as_long_and_as_orthonormal():
     torch.testing.assert_close(flat @ flat.T, torch.eye(4), rtol=0, atol=1e-5)
     assert not torch.equal(control.directions, random_basis(some(2), 4, seed=4).directions)
     assert torch.equal(signed(-flat.T[None]), signed(flat.T[None]))
+
+
+def test_smooth_directions_by_lot_are_orthonormal_and_smooth():
+    x = torch.zeros(2, 3, 16, 16)
+    control = smooth_basis(x, 6, seed=3)
+    assert control.directions.shape == (1, 6, 3, 16, 16)
+    flat = control.directions.flatten(2)[0]
+    torch.testing.assert_close(flat @ flat.T, torch.eye(6), rtol=0, atol=1e-5)
+
+    def rough(basis):
+        v = basis.directions
+        return float((v.diff(dim=-1).square().mean() / v.square().mean()).sqrt())
+
+    assert rough(control) < 0.5 < rough(random_basis(x, 6, seed=3))
+    assert not torch.equal(control.directions, smooth_basis(x, 6, seed=4).directions)
+    with pytest.raises(BadInput) as caught:
+        smooth_basis(x, 13, coarse=2)
+    assert str(caught.value) == (
+        "there are no 13 directions apart among 3 maps of 2 × 2 values. Ask for fewer, or for a "
+        "larger `coarse`."
+    )
 
 
 def test_what_has_no_directions_is_refused():

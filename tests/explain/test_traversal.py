@@ -115,6 +115,34 @@ def test_values_are_quantiles_of_codes():
         np.testing.assert_allclose(own, wanted, atol=1e-12)
 
 
+def test_what_is_added_goes_by_the_spread_of_codes():
+    units, x = spatial(), pictures(6)
+    pool = units.model.acts(x)
+    how = Traversal(5, 0.8, quantiles_of="spread", mode="add")
+    sigma = np.std(pool.double().flatten(0, 1).numpy(), axis=0)
+    wanted = norm.ppf(np.linspace(0.1, 0.9, 5))
+    for own, index in zip(how.grid(units, [1, 4], pool), (1, 4), strict=True):
+        np.testing.assert_allclose(own, wanted * sigma[index], atol=1e-6)
+    given = replace(how, values=(-1.0, 0.5, 2.0))
+    np.testing.assert_allclose(given.grid(units, [3], pool)[0], sigma[3] * np.array([-1, 0.5, 2]), atol=1e-6)  # fmt: skip # noqa: E501
+    torch.testing.assert_close(given(units, x, 3).values, given.grid(units, [3], pool)[0])
+    with torch.no_grad():
+        (sheet,) = how.many(units, pool[:2], [4], pool=pool)
+        slow = slow_twin(units, pool[:2], 4, sheet.values, steer)
+    torch.testing.assert_close(sheet.images, slow, rtol=0, atol=2e-6)
+
+
+def test_an_anchor_keeps_its_pattern_where_a_channel_is_added():
+    """In the middle, where nothing is added, stands the anchor; where a value is set, another."""
+    units = spatial()
+    rows = anchors(units, 3, x=pictures())
+    clean = units.model.visible(units.model.decode(rows))
+    for mode, of, kept in (("add", "spread", True), ("set", "codes", False)):
+        (sheet,) = Traversal(5, quantiles_of=of, mode=mode).many(units, rows, [2])
+        assert torch.allclose(sheet.images[:, 2], clean, atol=1e-6) is kept
+        assert sheet.effect().min() > 0
+
+
 def test_the_published_grid_is_a_preset():
     quirks = {"values", "real", "seed"}
     theirs, ours = vars(LATENTS.traversal), vars(Traversal())
@@ -254,8 +282,8 @@ def test_settings_that_make_no_sense_are_refused():
     odd = copy(Traversal())
     object.__setattr__(odd, "mode", "put")  # the checks of tests would refuse it earlier
     assert refused(BadInput, odd.__post_init__) == (
-        "Traversal takes quantiles of the 'prior' or of 'codes', to 'set' or to 'add'; it got "
-        "'prior' and 'put'. Choose one of each."
+        "Traversal takes quantiles of the 'prior', of 'codes' or of their 'spread', to 'set' or to "
+        "'add'; it got 'prior' and 'put'. Choose one of each."
     )
     for values in ((1.0,), (1.0, 1.0), (2.0, 1.0), (0.0, float("nan"))):
         assert refused(BadInput, lambda v=values: Traversal(values=v)) == (

@@ -5,7 +5,7 @@ import torch
 
 from legenda.errors import BadInput
 from legenda.explain.pullback import Pullback, random_basis
-from legenda.explain.walk import PUBLISHED, Denoises, Guidance, Sphere, sheets
+from legenda.explain.walk import PUBLISHED, Denoises, Guidance, Sphere, each, sheets
 from tests.explain.denoisers import Bent, some
 
 
@@ -68,6 +68,18 @@ def test_sheets_decode_the_start_once(basis, walk):
         assert torch.equal(sheet.values, walk.values) and len(sheet) == 2
     one = sheets(Bent(), x, basis, walk, batch=1)
     assert all(torch.equal(a.images, b.images) for a, b in zip(found, one, strict=True))
+
+
+def test_some_directions_are_walked_as_among_all(basis):
+    model, x = Bent(), some(2)
+    found = list(each(model, x, basis, Sphere(5), only=[2, 0]))
+    assert [s.index for s in found] == [2, 0] and model.sampled == 2 * (2 * 4 + 1)
+    assert [s.unit for s in found] == ["bent/pullback/2", "bent/pullback/0"]
+    whole = sheets(Bent(), x, basis, Sphere(5))
+    assert all(s.images.equal(whole[s.index].images) for s in found)
+    model = Bent()
+    next(each(model, x, basis, Sphere(4)))
+    assert model.sampled == 2 * 4, "the next direction is not sampled before its turn"
 
 
 def test_strong_directions_change_acts_more_than_random_ones(basis):

@@ -236,7 +236,8 @@ def test_a_prompt_conditions_and_an_autoencoder_paints():
     with pytest.raises(BadInput) as caught:
         from_pipeline(pipeline, ref="pipe")
     assert str(caught.value) == (
-        "pipe needs a prompt embedding of shape (1, n, e): its U-Net is told one."
+        "pipe needs a prompt embedding of shape (1, n, e): its U-Net is told one. Give `prompt`; "
+        "on the command line, name a factory that does."
     )
     pipeline.vae = None
     with pytest.raises(Unsupported) as missing:

@@ -1,6 +1,7 @@
 """Tiny autoencoders: read from the names of their weights, and studied channel by channel."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from scipy.stats import norm
 from torch.nn.functional import conv2d
 
 from legenda.core.dictionary import Identity
@@ -287,17 +289,19 @@ def test_channels_of_diffusers_autoencoders_can_be_studied(make):
     assert again.effect == pytest.approx(both[1].effect), "alone or beside others"
 
 
-def test_a_channel_moves_everywhere_by_quantiles_of_its_codes(small):
+@pytest.mark.parametrize("move", [None, "set"])
+def test_a_channel_moves_everywhere_around_what_is_there_or_through_its_quantiles(small, move):
     x = torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    (unit,) = studied(small, x, [1])
+    (unit,) = studied(small, x, [1], replace(FEW, move=move))
     codes = small.acts(x)
     levels = np.linspace(0.025, 0.975, 4)
-    wanted = np.quantile(codes[..., 1].double().numpy(), levels)
+    own = codes[..., 1].double().numpy()
+    wanted = np.quantile(own, levels) if move else own.std() * norm.ppf(levels)
     np.testing.assert_allclose(unit.sheet.values.numpy(), wanted, atol=2e-3)
     for row in range(3):
         for step, value in enumerate(unit.sheet.values.tolist()):
             moved = codes[row : row + 1].clone()
-            moved[..., 1] = value
+            moved[..., 1] = value if move else moved[..., 1] + value
             shown = small.visible(small.decode(moved))[0]
             torch.testing.assert_close(unit.sheet.images[row, step], shown)
 

@@ -75,6 +75,12 @@ def test_surer_units_have_smaller_p():
     assert float(p_values(torch.tensor([-1.0]), drawn(40, 0))[0]) == 1
 
 
+def test_a_product_of_ranks_is_not_rounded_above_alpha():
+    """0.05 · 3 / 3 comes out above 0.05."""
+    found = Conformal(0.05)(torch.ones(3).double(), {"null": torch.zeros(19).double()})
+    assert found.named.all() and float(found.q.max()) > 0.05
+
+
 def test_what_has_no_p_value_is_refused():
     with pytest.raises(BadInput) as caught:
         Conformal(1.0)

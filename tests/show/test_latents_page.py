@@ -128,14 +128,44 @@ def test_sentences(found):
     assert note(replace(found, silent=(0, 0))).endswith(
         "Nothing was asked of sheets without a pattern: how often it names one of those is unknown."
     )
+    given = note(replace(found, naming="threshold", nulls=0))
+    assert given.endswith(
+        f"it named nothing on {found.silent[0]} of them. The threshold was given."
+    )
     unit = replace(found.units[0], certainty=0.5, interval=(0.25, 1.0), effect=0.1, nats=2.0, effect_interval=(0.05, 0.2))  # fmt: skip # noqa: E501
     assert trust(unit, found) == (
         "Certainty 0.50 (95 %: 0.25 to 1.00) from 4 answers; named from 0.30. Along a row, colours "
         "change by 0.100 (95 %: 0.050 to 0.200) of white; the latent tells 2.00 nats of a picture."
     )
+    few = replace(unit, answers=unit.answers[:3], most=4)
+    assert "controls were asked alike. As a control" in note(replace(found, units=(few,)))
+    assert trust(few, found).startswith("Certainty 0.50 (95 %: 0.25 to 1.00) from 3 answers, of at most 4; named from 0.30.")  # fmt: skip # noqa: E501
     alone = replace(unit, answers=unit.answers[:1], interval=(nan, nan), nats=None)
     assert trust(alone, found).startswith("Certainty 0.50 from 1 answer; named from 0.30.")
     assert "nats" not in trust(alone, found)
+
+
+def test_conformal_names_are_explained(found):
+    one = replace(found, naming="conformal", alpha=0.1, nulls=60, silent=(50, 60))
+    assert note(one) == (
+        "Each unit was moved alone, from draws of the prior, and measurement said what changes. "
+        "Certainty is how much its answers agree; from 0.30 on those are named whose conformal p "
+        "values, corrected for the number of units, are at most 0.1: of what is named, on average "
+        "no more than 10 % is like sheets without a pattern. As a control, it was asked about 60 "
+        "sheets of the same frames without an order (shuffled, or one frame throughout): it named "
+        "nothing on 50 of them. 60 others gave the p values."
+    )
+    unit = replace(found.units[0], q=0.02)
+    assert "; q 0.020, named up to 0.1. Along" in trust(unit, one)
+    said = plain(replace(one, units=(unit,)))
+    assert (said["naming"], said["units"][0]["q"]) == ("conformal", 0.02)
+    assert said["units"][0]["asked"] == {"answers": 4, "most": 4}
+
+
+def test_the_map_is_of_what_an_eye_sees(found):
+    text = page(found)
+    most = f"{float(found.units[0].change.max()):.2f}"
+    assert f"Where pictures change to the eye: bright is most, {most} of the way from black to white" in text  # fmt: skip # noqa: E501
 
 
 def test_the_check_is_told_with_its_control(found):

@@ -13,7 +13,7 @@ from legenda.explain.steering_frames import SteeringFrames, TokenDoses
 from legenda.explain.traversal import Traversal
 from legenda.measure.picture import measure
 from legenda.measure.spread import spread
-from legenda.tasks.latent_ground import alive, cost, grounded, mover, sheets, silent
+from legenda.tasks.latent_ground import alive, cost, grounded, moved_by, mover, sheets, silent
 from legenda.tasks.latent_settings import LatentSettings
 from tests.explain.decoders import pictures as small_pictures
 from tests.explain.decoders import sparse, spatial, tokens
@@ -103,6 +103,54 @@ def test_each_kind_of_unit_has_its_mover():
     assert isinstance(mover(tokens(), HOW, grounded(tokens(), HOW, small_pictures(16)).pool), TokenDoses)  # fmt: skip # noqa: E501
 
 
+def test_on_a_grid_units_are_added_and_elsewhere_set_unless_it_is_said():
+    pool, maps = grounded(discs(), HOW, None).pool, grounded(spatial(), HOW, small_pictures(16))
+    added = Traversal(4, 0.95, None, "spread", "add")
+    assert mover(spatial(), HOW, maps.pool) == added
+    assert mover(spatial(), replace(HOW, move="set"), maps.pool) == Traversal(4, 0.95, None, "codes")  # fmt: skip # noqa: E501
+    assert mover(discs(), replace(HOW, move="add"), pool) == added
+    assert mover(ways(), replace(HOW, move="add"), pool) == added
+    assert moved_by(spatial(), HOW, maps) == {"move": "add"}
+    assert moved_by(discs(), HOW, grounded(discs(), HOW, None)) == {"move": "set"}
+
+
+def test_sheets_on_a_grid_keep_what_the_anchors_have():
+    how, x = replace(HOW, frames=5), small_pictures(16)
+    ground = grounded(spatial(), how, x)
+    model = spatial().model
+    for move, kept in ((None, True), ("set", False)):
+        (sheet,) = sheets(spatial(), [2], replace(how, move=move), ground, x)
+        clean = model.visible(model.decode(model.acts(x[:4])))
+        assert torch.allclose(sheet.images[:, 2], clean, atol=1e-6) is kept
+
+
+def test_steps_that_are_given_are_those_of_every_kind_of_unit():
+    how = replace(HOW, values=(0.0, 0.25, 0.5))
+    pool, seen = grounded(discs(), HOW, None).pool, grounded(tokens(), HOW, small_pictures(16))
+    assert mover(ways(signed=False), how, pool) == SteeringFrames(4, 0.95, how.values)
+    assert mover(tokens(), how, seen.pool) == TokenDoses(4, doses=how.values, seed=0)
+    (sheet,) = sheets(ways(signed=False), [ACROSS], how, grounded(ways(signed=False), how, None), None)  # fmt: skip # noqa: E501
+    assert sheet.values.tolist() == [0, 0.25, 0.5] and sheet.images.shape[1] == 3
+    assert moved_by(tokens(), how, seen) == {}
+
+
+@pytest.mark.parametrize(
+    ("units", "given", "text"),
+    [
+        (tokens, {"move": "add"}, "latents and directions are set or added; units of tokens/codebook are put into pictures that lack them. Leave move='add' out."),  # noqa: E501
+        (tokens, {"values": (0.0, 0.5, 1.5)}, "TokenDoses are shares of positions, up to 1; it got (0.0, 0.5, 1.5)."),  # noqa: E501
+        (lambda: ways(False), {"values": (-1.0, 0.0, 1.0)}, "SteeringFrames begins with the clean picture, at 0; it got (-1.0, 0.0, 1.0)."),  # noqa: E501
+        (lambda: ways(False), {"move": "set"}, "latents and directions are set or added; units of discs/ways are put into pictures that lack them. Leave move='set' out."),  # noqa: E501
+        (discs, {"values": (-1.0, 1.0)}, "a study of latents needs 3 steps or more, since two have no order but forth and back; values are (-1.0, 1.0). Give more."),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_ways_to_move_that_a_unit_has_not_are_refused(units, given, text):
+    x = small_pictures(16) if units is tokens else None
+    with pytest.raises(BadInput) as error:
+        cost(units(), replace(HOW, **given), SimpleNamespace(lmm=None), x, None)
+    assert str(error.value) == text
+
+
 def test_cost_counts_what_a_study_would_take():
     asks = SimpleNamespace(lmm=None)
     found = cost(discs(), HOW, asks, None, None)
@@ -119,6 +167,8 @@ def test_cost_counts_what_a_study_would_take():
     found = cost(discs(), HOW, SimpleNamespace(lmm=Model()), None, [ACROSS, STILL])
     assert (found["calls"], found["nulls"]) == (3 * (2 + HOW.nulls), HOW.nulls)
     assert found["tokens"] == 300 * (2 + HOW.nulls) and found["stored"] == 1
+    assert found["at_most"] is False
+    assert cost(discs(), replace(HOW, adaptive=True), SimpleNamespace(lmm=Model()), None, [ACROSS])["at_most"]  # fmt: skip # noqa: E501
 
 
 @pytest.mark.parametrize(("rows", "fresh", "given"), [(24, 8, 31), (2, 2, 15)])
@@ -162,6 +212,11 @@ def test_latents_on_a_grid_need_pictures():
         ({"nulls": -1}, "nulls of a study of latents must be 0 or more; got -1."),
         ({"span": 1.0}, "span and alpha of a study lie between 0 and 1; got 1.0 and 0.05."),
         ({"alpha": 0.0}, "span and alpha of a study lie between 0 and 1; got 0.95 and 0.0."),
+        (
+            {"threshold": 0.4, "conformal": True},
+            "a study names by a threshold or by conformal p values, not by both; got "
+            "threshold=0.4 and conformal. Leave one of them out.",
+        ),  # noqa: E501
         ({"threshold": 1.2}, "a threshold of certainty lies from 0 to 1; got 1.2."),
     ],
 )

@@ -7,11 +7,25 @@ import torch
 from legenda.core.answer import Answer
 from legenda.core.sheet import Sheet, constant, reordered, shuffled
 from legenda.describe.measured import NAMES, Measured
+from legenda.errors import BadInput
 from legenda.score.answer_agreement import AttributeAgreement
-from legenda.score.certainty import certainty
-from legenda.score.null_sheets import null_threshold
+from legenda.score.certainty import Certainty, Sampler, certainty
+from legenda.score.conformal import Conformal
+from legenda.score.null_sheets import least, null_threshold
 from legenda.tasks.latent_describers import ByMeasure
-from legenda.tasks.latent_nulls import KINDS, MOST, Nulls, calibrated, enough, null_answers
+from legenda.tasks.latent_nulls import (
+    BEYOND,
+    KINDS,
+    MOST,
+    Nulls,
+    affordable,
+    by_lot,
+    calibrated,
+    conformal,
+    enough,
+    null_answers,
+    null_sheets,
+)
 from legenda.tasks.latent_settings import CERTAIN, LatentSettings
 
 ALIKE, HOW = AttributeAgreement(), LatentSettings(rows=4, shown=1, seed=2)
@@ -113,6 +127,108 @@ def test_a_threshold_that_is_given_holds_and_no_control_sets_it():
         found = calibrated(told(), ByMeasure(MEASURED), ALIKE, replace(HOW, threshold=threshold))
         assert (found.threshold, found.count) == (threshold, 0)
         assert found.silent[1] == 120 and found.silent[0] >= 114
+
+
+# conformal names
+
+
+def sureness(value):
+    return Certainty(float(value), torch.zeros(4), 0, (0.0, 1.0), 4)
+
+
+def surely(values):
+    """Units whose answers agree so much; frames as in `told`."""
+    found = told(len(values))
+    for one, value in zip(found.values(), values, strict=True):
+        one.answers, one.sure = SURE, sureness(value)
+    return found
+
+
+def heard(kinds):
+    """Controls that were asked about, of certainties by kind."""
+    return [(k, SURE, sureness(v)) for k, own in kinds.items() for v in own]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_conformal_names_are_those_of_the_threshold_that_is_told(seed):
+    lot = torch.Generator().manual_seed(seed)
+    nulls = {k: (torch.rand(n, generator=lot).double() * 20).round() / 20 for k, n in (("shuffled", 60), ("constant", 39))}  # fmt: skip # noqa: E501
+    units = torch.cat([0.3 + 0.7 * torch.rand(8, generator=lot), torch.ones(seed)]).double()
+    alpha = (0.05, 0.2)[seed % 2]
+    found = conformal(surely(units.tolist()), heard(nulls), replace(HOW, alpha=alpha, conformal=True))  # fmt: skip # noqa: E501
+    slow = Conformal(alpha)(units, nulls)
+    assert list(found.q.values()) == slow.q.tolist()
+    by_threshold = [found.names(SURE, sureness(v)) for v in units.tolist()]
+    assert by_threshold == slow.named.tolist() == (slow.q <= alpha * (1 + 1e-9)).tolist()
+    assert found.count == 99
+
+
+def test_one_of_many_is_named_if_there_are_controls_enough():
+    """No p value is below 1 / (n + 1), and it is corrected for the number of units."""
+    units = surely([1.0, 0.31, 0.31, 0.31])
+    how = replace(HOW, conformal=True)
+    for count, names in ((79, True), (78, False)):
+        nulls = {"shuffled": [0.5] * count, "constant": [0.0] * 200}
+        found = conformal(units, heard(nulls), how)
+        assert found.names(SURE, sureness(1.0)) is names
+        assert (found.threshold == BEYOND) is not names
+    assert found.q[0] == pytest.approx(4 / 79) and found.q[1] == pytest.approx(1)
+
+
+def test_units_that_say_nothing_or_agree_too_little_take_no_name_and_help_none():
+    nulls, how = {"shuffled": [0.0] * 19}, replace(HOW, conformal=True)
+    units = surely([1.0, 1.0, 0.29])
+    units[1].answers = SILENT
+    found = conformal(units, heard(nulls), how)
+    assert list(found.q.values()) == pytest.approx([3 / 20, 1, 1])
+    assert conformal({}, [], how) == Nulls(CERTAIN, 0, (0, 0))
+
+
+def test_measured_controls_are_as_many_as_one_of_the_units_needs():
+    how, own = replace(HOW, conformal=True), surely([1.0] * 5)
+    answers = null_answers(own, ByMeasure(MEASURED), how)
+    assert len(answers) == enough(0.05 / 5) == 792
+    found = calibrated(own, ByMeasure(MEASURED), ALIKE, how)
+    assert found.threshold == CERTAIN and found.silent == (396, 396) and found.count == 396
+    assert max(found.q.values()) <= 0.05
+
+
+def test_conformal_names_with_too_few_controls_are_refused():
+    how = replace(HOW, conformal=True)
+    with pytest.raises(BadInput) as error:
+        affordable("a parrot", how)
+    assert str(error.value) == (
+        "conformal names at alpha 0.05 need 152 sheets without a pattern or more; a parrot is "
+        "asked about 12. Ask about more (nulls), take a larger alpha, or leave conformal out."
+    )
+    affordable("a parrot", HOW), affordable("a parrot", replace(how, nulls=152))
+    kinds = [kind for kind, _, _ in list(by_lot(5, 152, 0))[::2]]
+    assert min(kinds.count(kind) for kind in KINDS) == least(0.05)
+
+
+# asking until one speaks for all
+
+
+def test_controls_are_asked_as_units_are():
+    """What stops early is surer: it would not be fair to ask controls more."""
+    full = null_answers(told(), ByMeasure(MEASURED), replace(HOW, rows=4))
+    short = null_answers(told(), ByMeasure(MEASURED), replace(HOW, rows=4, adaptive=True))
+    for (kind, every), (same, few) in zip(full, short, strict=True):
+        assert kind == same and few == every[: len(few)]
+        assert few == Sampler(every.__getitem__, ALIKE, 3, 4, seed=HOW.seed)().answers
+    assert {len(few) for _, few in short} == {3, 4}
+    says = Says({"shuffled": [SURE], "constant": [SILENT]})
+    asked = null_answers(told(), says, replace(HOW, nulls=8, adaptive=True))
+    assert {len(answers) for _, answers in asked} == {3}
+
+
+def test_the_sheets_of_a_dry_run_are_those_that_are_asked_about():
+    says, how = Says({"shuffled": [SURE], "constant": [SURE]}), replace(HOW, nulls=16)
+    null_answers(told(3), says, how)
+    dry = null_sheets([one.whole for one in told(3).values()], how)
+    assert len(dry) == 16
+    for sheet, (seen, _) in zip(dry, says.seen, strict=True):
+        assert sheet.images.equal(seen.images) and (sheet.kind, sheet.index) == (seen.kind, seen.index)  # fmt: skip # noqa: E501
 
 
 def test_a_smaller_alpha_takes_more_controls():

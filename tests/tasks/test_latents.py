@@ -9,11 +9,12 @@ from legenda.core.units import Units
 from legenda.dictionaries.linear import LinearDictionary, Projection
 from legenda.errors import BadInput, Unsupported
 from legenda.explain import traversal_grid
+from legenda.measure.map import perceptual_change
 from legenda.tasks import latent_nulls
 from legenda.tasks.latent_settings import LatentSettings
 from legenda.tasks.latents import study
 from tests.explain.decoders import pictures as small_pictures
-from tests.explain.decoders import sparse, tokens
+from tests.explain.decoders import sparse, spatial, tokens
 from tests.tasks.latent_world import (
     ACROSS,
     BOTH,
@@ -244,6 +245,91 @@ def test_controls_have_all_rows_of_what_was_asked_about():
 def test_words_of_a_dual_encoder_stand_beside():
     found = study(discs(), QUICK, only=[ACROSS, NOTHING], near=lambda s: ((f"{len(s)} rows", 0.5),))
     assert found.units[0].near == (("4 rows", 0.5),) and found.units[1].near == ()
+
+
+# what decides on names, and how often is asked
+
+
+def test_conformal_names_are_told_with_their_q():
+    how = replace(HOW, conformal=True, alpha=0.4)
+    found = study(discs(), how)
+    assert (found.naming, found.alpha, studied().naming) == ("conformal", 0.4, "quantile")
+    named = [s.index for s in found.units if s.verdict == "named"]
+    assert named == [s.index for s in studied().units if s.verdict == "named"]
+    moving = 6  # what is inactive is no unit that could have been named
+    for story in found.units:
+        if story.index in named:  # none of 6 constant sheets that gave p values was as sure
+            assert story.q == pytest.approx(moving / len(named) / 7) and story.q <= 0.4
+        else:
+            assert story.q == (pytest.approx(1) if story.index == BOTH else None)
+    assert [s.certainty for s in found.units] == [s.certainty for s in studied().units]
+    assert found.units[BOTH].reason == studied().units[BOTH].reason
+    assert all(s.q is None for s in studied().units)
+
+
+def test_units_that_are_not_surer_than_controls_say_so():
+    says = Says((X, X, X))
+    how = replace(QUICK, conformal=True, alpha=0.4, nulls=24)
+    story = study(discs(), how, ask=lambda _: says, only=[ACROSS]).units[0]
+    assert (story.verdict, story.q) == ("abstained", 1.0)
+    assert story.reason == (
+        "its answers are not surer than those about sheets without a pattern: q 1.000 is above 0.4"
+    )
+    says = Says((X, Y, X, Y, X))
+    how = replace(how, alpha=0.9)
+    story = study(discs(), replace(how, alpha=0.9), ask=lambda _: Says((X, Y)), only=[ACROSS]).units[0]  # fmt: skip # noqa: E501
+    assert story.reason == "its answers disagree: certainty 0.00 is below 0.30"
+
+
+def test_conformal_names_are_refused_before_anyone_is_asked():
+    says = Says((X, X))
+    with pytest.raises(BadInput) as error:
+        study(discs(), replace(QUICK, conformal=True), ask=lambda _: says)
+    assert str(error.value).startswith("conformal names at alpha 0.05 need 152 sheets") and not says.seen  # fmt: skip # noqa: E501
+
+
+def test_asking_stops_once_one_answer_speaks_for_all():
+    found = study(discs(), replace(HOW, adaptive=True))
+    for story, full in zip(found.units, studied().units, strict=True):
+        assert story.answers == full.answers[: len(story.answers)] and full.most == 0
+        assert (story.verdict, story.q) == (full.verdict, None)
+        if full.verdict == "named":  # all rows agree from the first on
+            assert (len(story.answers), story.most, story.certainty) == (3, HOW.rows, 1.0)
+            assert story.answer == full.answer, "its numbers are those of all rows"
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [((X,) * 9, 3), ((X, Y) * 5, 10), ((Y, X, X, X, X, X, X, X, X), 9)]
+)
+def test_answers_that_disagree_are_asked_for_longer(said, count):
+    how = replace(QUICK, adaptive=True, nulls=0)
+    story = study(discs(), how, ask=lambda _: Says(said), only=[ACROSS]).units[0]
+    assert (len(story.answers), story.most) == (count, len(said))
+
+
+def test_controls_are_of_units_that_move():
+    """The first unit shows the same throughout: it is none that controls could be made of."""
+    says = Says((X, X))
+    study(discs(), replace(QUICK, nulls=1), ask=lambda _: says, only=[STILL, ACROSS])
+    assert [(s.index, s.kind) for s in says.seen] == [(STILL, "traversal"), (ACROSS, "traversal"), (ACROSS, "shuffled")]  # fmt: skip # noqa: E501
+
+
+def test_the_map_shows_change_as_an_eye_sees_it():
+    story = study(discs(), replace(QUICK, shown=4), only=[HUE]).units[0]
+    assert story.change.equal(perceptual_change(story.sheet.images))
+    assert not torch.allclose(story.change.float(), story.sheet.change(), atol=0.01)
+
+
+def test_how_units_are_moved_is_in_the_record():
+    assert studied().settings["move"] == "set"
+    x = small_pictures(16)
+    how = replace(QUICK, nulls=0, frames=5)
+    found = study(spatial(), how, x=x, only=[2])
+    assert found.settings["move"] == "add"
+    clean = spatial().model.visible(spatial().model.decode(spatial().model.acts(x[:4])))
+    assert torch.allclose(found.units[0].sheet.images[:, 2], clean, atol=1e-6)
+    assert study(spatial(), replace(how, move="set"), x=x, only=[2]).settings["move"] == "set"
+    assert "move" not in study(tokens(), how, x=x, only=[2]).settings
 
 
 # units of other dictionaries

@@ -125,9 +125,9 @@ def picked(vq: Any, known: dict[str, Any], given: str) -> dict[str, Any]:
 
 def called(ref: str) -> Any:
     """What a factory makes, or the sentence that it failed."""
-    from legenda.models.opening import _called, _factory
+    from legenda.models import factory
 
-    return _called(ref, _factory(ref))
+    return factory.called(ref, factory.factory_of(ref))
 
 
 def on(concepts: Any, device: Any) -> Any:

@@ -24,7 +24,10 @@ class Describer:
     lmm: Any = None
 
 
-def settings_from(**given: str | None) -> Any:
+def settings_from(
+    *, move: str | None = None, conformal: bool = False, adaptive: bool = False,
+    **given: str | None,
+) -> Any:  # fmt: skip
     """The settings of a study."""
     from legenda.tasks.latent_settings import LatentSettings
 
@@ -34,7 +37,19 @@ def settings_from(**given: str | None) -> Any:
     more: dict[str, Any] = {name: value for name, value in shares.items() if value is not None}
     if given["values"] is not None:
         more["values"] = values_of(given["values"])
+    if move is not None:
+        more["move"] = moved(move)
+    if conformal and given["threshold"] is not None:
+        raise BadInput("--conformal finds what is named by itself. Leave it or --threshold out.")
+    more |= {"conformal": conformal, "adaptive": adaptive}
     return LatentSettings(**whole, **more, seed=seed_of(given["seed"]))
+
+
+def moved(typed: str) -> str:
+    """`set` or `add`."""
+    if typed not in ("set", "add"):
+        raise BadInput(f"--move is set or add; it got {typed!r}.{near(typed, ('set', 'add'))}")
+    return typed
 
 
 def values_of(typed: str) -> tuple[float, ...]:

@@ -1,8 +1,11 @@
-"""What `legenda latents` opens: a model that decodes, its units, and pictures."""
+"""What `legenda latents` opens: a model that decodes or samples, its units, and pictures."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from legenda.cli.concept_options import number, positive
 from legenda.cli.output import progress, say
 from legenda.errors import BadInput, LegendaError
 
@@ -10,23 +13,60 @@ MANY = 256
 """More units than this are not studied unasked."""
 
 
-def units_of(model: str, dictionary: str | None, only: list[int] | None, device: str) -> Any:
-    """The units of a model that decodes; any other is refused with what to use instead."""
-    from legenda.core.dictionary import Identity
-    from legenda.core.units import Units
-    from legenda.errors import Unsupported
+def studied(
+    model: str, dictionary: str | None, only: list[int] | None, device: str, how: Any,
+    typed: Mapping[str, str | None],
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """The units of a model, how they are studied, and where frames come from: None for codes.
+
+    `typed` holds rows, frames, span, values, directions and time, as far as they were given.
+    """
     from legenda.models.diffusion import Diffusion
-    from legenda.models.opening import checked_device, checked_ref
+    from legenda.models.request import checked_device, checked_ref
 
     checked_ref(model)
     checked_device(device)
     found: Any = opened(model, device)
     if isinstance(found, Diffusion):
-        raise Unsupported(
-            "a study of latents", "a model that decodes in one pass", model,
-            "Find directions with legenda.explain.pullback and walk along them with "
-            "legenda.explain.walk.",
-        )  # fmt: skip
+        return walked(found, dictionary, how, typed)
+    for name in ("directions", "time"):
+        if typed.get(name) is not None:
+            raise BadInput(
+                f"--{name} is about diffusion models; {model} is none. Leave it out, or name "
+                "directions that were found in its latents with --dictionary."
+            )
+    return units_of(found, model, dictionary, only), how, None
+
+
+def walked(
+    model: Any, dictionary: str | None, how: Any, typed: Mapping[str, str | None]
+) -> tuple[Any, Any, Any]:
+    """The strongest directions of a diffusion model at its site and time."""
+    from legenda.tasks.latent_walks import WALKS, directions_of, walks
+
+    given = {"dictionary": dictionary, "move": how.move, **typed}
+    for name in ("dictionary", "move", "span", "values"):
+        if given.get(name) is not None:
+            raise BadInput(
+                f"--{name} is about models that decode in one pass; {model.name} is studied along "
+                "directions that it has itself. Leave it out."
+            )
+    count = positive(directions=typed.get("directions")).get("directions", 5)
+    time = number(typed.get("time"), "time", 1.0)
+    model = model if time is None else replace(model, time=time)
+    fewer = {n: getattr(WALKS, n) for n in ("rows", "frames") if typed.get(n) is None}
+    how = replace(how, **fewer, fresh=WALKS.fresh, pool=WALKS.pool)
+    with progress("finding directions"):
+        source = walks(model, count, how.seed)
+    return directions_of(source), how, source
+
+
+def units_of(found: Any, model: str, dictionary: str | None, only: list[int] | None) -> Any:
+    """The units of a model that decodes; any other is refused with what to use instead."""
+    from legenda.core.dictionary import Identity
+    from legenda.core.units import Units
+    from legenda.errors import Unsupported
+
     if not hasattr(found, "decode"):
         raise Unsupported(
             "a study of latents", "a model that decodes", model,
@@ -62,7 +102,7 @@ def plain_module(model: str) -> bool:
     """Whether a reference names a plain module, which could be opened at a site alone."""
     from torch import nn
 
-    from legenda.models.opening import is_factory, made_by
+    from legenda.models.factory import is_factory, made_by
 
     return is_factory(model) and isinstance(made_by(model), nn.Module)
 
@@ -97,7 +137,7 @@ def pixels_of(model: Any, images: str | None, most: int = 512) -> Any:
     from legenda.corpus.pictures import from_source
     from legenda.corpus.stream import evenly
 
-    if images is None and model.grid != (1, 1):
+    if images is None and model.grid != (1, 1) and not hasattr(model, "noise"):
         raise BadInput(
             f"the units of {model.name} lie on a grid: no prior says where to begin. Give --images."
         )

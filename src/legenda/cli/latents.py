@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from legenda.cli.latent_options import described, listed, settings_from
-from legenda.cli.latent_units import pixels_of, units_of
+from legenda.cli.latent_units import pixels_of, studied
 from legenda.cli.output import PAGES, progress, say, show, tell, writable, write
 
 
@@ -19,18 +19,23 @@ def latents(
     describer: str = "measured",
     units: str | None = None,
     dictionary: str | None = None,
+    directions: str | None = None,
+    time: str | None = None,
     rows: str | None = None,
     frames: str | None = None,
     span: str | None = None,
     values: str | None = None,
+    move: str | None = None,
     threshold: str | None = None,
     alpha: str | None = None,
+    conformal: Annotated[bool, Parameter(negative="")] = False,
     words: str | None = None,
     lmm_url: str | None = None,
     lmm_model: str | None = None,
     prompt: str | None = None,
     tied_to: str | None = None,
     samples: str | None = None,
+    adaptive: Annotated[bool, Parameter(negative="")] = False,
     temperature: str | None = None,
     nulls: str | None = None,
     most_calls: str | None = None,
@@ -48,7 +53,8 @@ def latents(
     ----------
     model
         A model that decodes: zoo:vae, a file of weights in the layout of disentangling-vae, a
-        folder of diffusers or of `legenda fit-vae`, or package.module:factory.
+        folder of diffusers or of `legenda fit-vae`, or package.module:factory; or a diffusion
+        model, such as zoo:ddpm, whose units are directions.
     images
         Pictures whose latents rows begin at; by default they are drawn from the prior.
     describer
@@ -58,6 +64,10 @@ def latents(
         Numbers of some units, such as 0,3,5; by default all.
     dictionary
         Other units than its own: a file of directions, or a folder of `legenda fit`.
+    directions
+        Of a diffusion model, how many are studied; by default 5.
+    time
+        When a diffusion model is opened: 1 is pure noise, lower leaves more decided.
     rows
         Pictures that each unit is moved from.
     frames
@@ -66,10 +76,16 @@ def latents(
         Share of the prior between the first step and the last.
     values
         The steps themselves; published for -3,-1.5,0,1.5,3.
+    move
+        Whether a unit is set, or add to what each picture has, in spreads of its codes; by default
+        set, but add on a grid.
     threshold
         Least certainty that is named; by default sheets without a pattern set it.
     alpha
         Share of such sheets that may be named.
+    conformal
+        Name by p values against such sheets instead: alpha is then the share of the named that are
+        like them, on average.
     words
         A dual encoder, such as zoo:photos, whose words for the change are shown as well.
     lmm_url
@@ -82,6 +98,8 @@ def latents(
         The property that units belong to, such as hair; the conditional prompt needs it.
     samples
         Answers per unit of a language model.
+    adaptive
+        Stop asking about a unit as soon as one answer speaks for all.
     temperature
         Of the language model.
     nulls
@@ -112,17 +130,20 @@ def latents(
     if not alone:
         untouched(out)
     how = settings_from(rows=rows, frames=frames, span=span, values=values, threshold=threshold,
-                        alpha=alpha, nulls=nulls, seed=seed)  # fmt: skip
+                        alpha=alpha, nulls=nulls, seed=seed, move=move, conformal=conformal,
+                        adaptive=adaptive)  # fmt: skip
     asks = described(
         describer, words, how, url=lmm_url, model=lmm_model, prompt=prompt, tied_to=tied_to,
         samples=samples, temperature=temperature, most_calls=most_calls, device=device,
         answers=answers or (out.parent if alone else out) / "answers",
     )  # fmt: skip
     only = listed(units)
-    opened = units_of(model, dictionary, only, device)
+    typed = {"rows": rows, "frames": frames, "span": span, "values": values}
+    typed |= {"directions": directions, "time": time}
+    opened, how, source = studied(model, dictionary, only, device, how, typed)
     x = pixels_of(opened.model, images)
     if dry_run:
-        return said_cost(opened, how, asks, x, only, json)
+        return said_cost(opened, how, asks, x, only, json, source)
     with progress("opening") as bar:
         found = study(
             opened,
@@ -133,12 +154,14 @@ def latents(
             only=only,
             report=bar,
             names=getattr(opened.dictionary, "names", None),
+            source=source,
         )
     again = command(
         model, images=images, describer=None if describer == "measured" else describer, units=units,
-        dictionary=dictionary, rows=rows, frames=frames, span=span, values=values, alpha=alpha,
-        threshold=threshold, words=words, lmm_url=lmm_url, lmm_model=lmm_model, prompt=prompt,
-        tied_to=tied_to, samples=samples, temperature=temperature, nulls=nulls, seed=seed,
+        dictionary=dictionary, directions=directions, time=time, rows=rows, frames=frames,
+        span=span, values=values, move=move, alpha=alpha, threshold=threshold, conformal=conformal,
+        words=words, lmm_url=lmm_url, lmm_model=lmm_model, prompt=prompt, tied_to=tied_to,
+        samples=samples, adaptive=adaptive, temperature=temperature, nulls=nulls, seed=seed,
         answers=str(answers) if answers else None, device=None if device == "cpu" else device,
         out=str(out),
     )  # fmt: skip
@@ -156,44 +179,59 @@ def latents(
     return 0
 
 
-def said_cost(units: Any, how: Any, asks: Any, x: Any, only: Any, json: bool) -> int:
+def said_cost(
+    units: Any, how: Any, asks: Any, x: Any, only: Any, json: bool, source: Any = None
+) -> int:
     """What a language model would be asked."""
     from legenda.tasks.latent_ground import cost
 
-    found = cost(units, how, asks, x, only)
+    found = cost(units, how, asks, x, only, source)
     if json:
         tell({"kind": "cost", **found})
     elif not found["language_model"]:
-        show(f"{found['units']} units, {found['frames']} frames; no language model is asked")
+        units, frames = counted(found["units"], "unit"), counted(found["frames"], "frame")
+        show(f"{units}, {frames}; no language model is asked")
     else:
+        most = "at most " if found["at_most"] else ""
         show(
-            f"{found['calls']} requests of about {found['tokens']:,} tokens in all, for "
-            f"{found['units']} units and {found['nulls']} sheets without a pattern; "
-            f"{found['stored']} answers are kept already"
+            f"{most}{counted(found['calls'], 'request')} of about {found['tokens']:,} tokens in "
+            f"all, for {counted(found['units'], 'unit')} and {counted(found['nulls'], 'sheet')} "
+            f"without a pattern; {counted(found['stored'], 'answer')} "
+            f"{'is' if found['stored'] == 1 else 'are'} kept already"
         )
     return 0
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def told(study: Any) -> None:
     """The study in the terminal."""
     from rich.table import Table
 
+    from legenda.show.latent_walk_words import directions
     from legenda.show.latent_words import lead, note
 
     show(lead(study))
     table = Table(box=None, pad_edge=False)
-    for name in ("unit", "certainty", "what it does"):
+    turns = any(unit.most for unit in study.units)
+    for name in ("unit", "certainty", *["answers"] * turns, "what it does"):
         table.add_column(name)
     for unit in study.units:
         sure = "" if unit.verdict == "inactive" else f"{unit.certainty:.2f}"
         text = unit.answer.text if unit.verdict == "named" else f"{unit.verdict}: {unit.reason}"
-        table.add_row(unit.label, sure, "".join(c for c in text if c.isprintable()))
+        asked = [f"{len(unit.answers)} of {unit.most}" if unit.most else ""] * turns
+        table.add_row(unit.label, sure, *asked, "".join(c for c in text if c.isprintable()))
     show(table)
     show(note(study))
+    if study.walked is not None:
+        show(directions(study))
 
 
-def command(model: str, **options: str | None) -> str:
+def command(model: str, **options: str | bool | None) -> str:
     """The command line that makes it again."""
-    given = [(n.replace("_", "-"), v) for n, v in options.items() if v is not None]
-    words = [f"--{name}={value}" for name, value in given]
+    given = [(n.replace("_", "-"), v) for n, v in options.items() if v not in (None, False)]
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given]
     return shlex.join(["legenda", "latents", model, *words])

@@ -78,7 +78,7 @@ def reordered(frames: Shaped[Tensor, "r s ..."], order: Order) -> Shaped[Tensor,
 
 
 def shuffled(frames: Shaped[Tensor, "r s ..."], seed: int = 0) -> Order:
-    """An order by lot for each row, that runs neither forwards nor backwards."""
+    """An order by lot for each row, that runs neither forwards nor backwards; of two, backwards."""
     lot = torch.Generator().manual_seed(seed)
     return torch.stack([_another_order(frames.shape[1], lot) for _ in frames])
 
@@ -93,7 +93,9 @@ def constant(frames: Shaped[Tensor, "r s ..."], seed: int = 0) -> Order:
 def _another_order(count: int, lot: torch.Generator) -> Tensor:
     """A permutation that runs neither forwards nor backwards, where there is another one."""
     forth = torch.arange(count)
+    if count < 3:
+        return forth.flip(0)  # the only order of two that is not their own
     while True:
         order = torch.randperm(count, generator=lot)
-        if count < 3 or not (order.equal(forth) or order.equal(forth.flip(0))):
+        if not (order.equal(forth) or order.equal(forth.flip(0))):
             return order

@@ -40,9 +40,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from legenda.core.answer import Answer, Fact
-from legenda.core.attribute import ATTRIBUTES, FAMILIES
+from legenda.core.attribute import ATTRIBUTES
 from legenda.core.sheet import Sheet
-from legenda.describe.measured_rules import follows, plainest
+from legenda.describe.measured_rules import alone, follows, plainest
 from legenda.describe.measured_words import sentence, words_of
 from legenda.measure.likeness import likeness
 from legenda.measure.picture import measure
@@ -50,8 +50,6 @@ from legenda.measure.series import shift, trend, unwrapped
 from legenda.measure.spread import spread
 
 NAMES = tuple(ATTRIBUTES)
-FAMILY = torch.tensor([[n in own for own in FAMILIES.values()].index(True) for n in NAMES])
-"""The number of each attribute's family."""
 Values = Float[Tensor, "r s a"]
 CHUNK = 512
 """So many rows are looked at at once."""
@@ -148,7 +146,7 @@ class Measured:
         strength, steady = self.strength(means), means.trend.abs().nan_to_num(0.0)
         order = strength.argsort(dim=1, descending=True, stable=True)
         leads = plainest(order[:, 0], strength, steady, self.least_trend).tolist()
-        rivals, shares = alone(strength * steady, order[:, 0])
+        rivals, shares = alone(strength * steady, order[:, 0])  # (3)
         figures, strong = means.figures(), strength.tolist()
         found = []
         for i, (look, columns) in enumerate(zip(looks.tolist(), order.tolist(), strict=True)):
@@ -156,17 +154,26 @@ class Measured:
             kept = [a for a in columns if a != best and strong[i][a] >= 0.5 * self.least_moved]
             led = [best] if strong[i][best] >= 0.5 * self.least_moved else []
             facts = tuple(Fact(NAMES[a], *figures[i][a]) for a in (*led, *kept))
-            why = self.silence(best, int(rivals[i]), strong[i][best], figures[i][best], float(shares[i]))  # fmt: skip # noqa: E501
+            beside = (columns[0], int(rivals[i]))
+            why = self.silence(best, beside, strong[i], figures[i][best], float(shares[i]))
             found.append(Answer(facts=facts, abstained=why) if why else self.said(facts, moves, look))  # fmt: skip # noqa: E501
         return found
 
     def silence(
-        self, best: int, rival: int, strength: float, figures: Sequence[float], share: float
-    ) -> str:
-        """Why the attribute that moves most is not named; empty where it is."""
+        self, best: int, beside: tuple[int, int], strength: Sequence[float],
+        figures: Sequence[float], share: float,
+    ) -> str:  # fmt: skip
+        """Why the plain word of what moves most is not named; empty where it is.
+
+        `beside` are what moves most, and what moves most of other families.
+        """
+        most, rival = beside
         start, end, steady, _ = figures
-        if strength == 0 or strength < self.least_moved:
+        if strength[most] == 0 or strength[most] < self.least_moved:
             return "nothing moves visibly"
+        if strength[best] < self.least_moved:
+            one, other = (ATTRIBUTES[NAMES[a]].label for a in (most, best))
+            return f"{one} moves, but {other}, the plain word for it, does not visibly"
         if abs(steady) < self.least_trend or (end - start) * steady <= 0:
             return "nothing moves steadily one way"
         if share < self.least_share:
@@ -202,18 +209,6 @@ class Measured:
         """|moved|; 0 of what is not there, and of what follows from another that is."""
         left_out = follows(means.moved, self.shadows, self.least_moved)
         return means.moved.abs().nan_to_num(0.0) * ~left_out
-
-
-def alone(
-    strength: Float[Tensor, "l a"], best: Int[Tensor, " l"]
-) -> tuple[Int[Tensor, " l"], Float[Tensor, " l"]]:
-    """What moves most outside the family of the best, and the share (3) of that family."""
-    most = strength.new_zeros(len(strength), len(FAMILIES))
-    most = most.scatter_reduce(1, FAMILY.expand_as(strength), strength, "amax").square()
-    own = FAMILY[best]
-    rival = strength.where(own[:, None] != FAMILY, -1.0).argmax(1)
-    total = most.sum(1)
-    return rival, most.gather(1, own[:, None])[:, 0] / total.where(total > 0, 1.0)  # (3)
 
 
 def turns_to_middle(start: Float[Tensor, "l p a"]) -> Float[Tensor, "l p a"]:

@@ -33,6 +33,8 @@ PLAIN = {
 }
 """What a family is named by, plainest first."""
 HALF = 0.5
+FAMILY = torch.tensor([[n in own for own in FAMILIES.values()].index(True) for n in NAMES])
+"""The number of each attribute's family."""
 
 
 def follows(
@@ -67,3 +69,15 @@ def plainest(
                 found[row] = a
                 break
     return found
+
+
+def alone(
+    strength: Float[Tensor, "l a"], best: Int[Tensor, " l"]
+) -> tuple[Int[Tensor, " l"], Float[Tensor, " l"]]:
+    """What moves most outside the family of the best, and the share of that family."""
+    most = strength.new_zeros(len(strength), len(FAMILIES))
+    most = most.scatter_reduce(1, FAMILY.expand_as(strength), strength, "amax").square()
+    own = FAMILY[best]
+    rival = strength.where(own[:, None] != FAMILY, -1.0).argmax(1)
+    total = most.sum(1)
+    return rival, most.gather(1, own[:, None])[:, 0] / total.where(total > 0, 1.0)  # `measured` (3)

@@ -32,6 +32,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import interpolate
 
 from legenda.core.model import Model
 from legenda.errors import BadInput, Refused
@@ -172,6 +173,26 @@ def signed(v: Block) -> Block:
 
 def random_basis(x: Images, count: int = 5, seed: int = 0) -> Basis:
     """A control: directions by lot, of the same length and as orthonormal."""
-    drawn = signed(orthonormal(1, x[0].numel(), count, seed)).mT.unflatten(2, x.shape[1:]).to(x)
-    none = torch.full((1, count), torch.nan)
+    return _by_lot(orthonormal(1, x[0].numel(), count, seed), x)
+
+
+def smooth_basis(x: Images, count: int = 5, seed: int = 0, coarse: int = 4) -> Basis:
+    """A harder control: directions by lot that change whole regions of x alike.
+
+    `coarse`: values drawn along each side, enlarged to that of x; smaller is smoother.
+    """
+    lot = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(count, x.shape[1], coarse, coarse, generator=lot)
+    drawn = interpolate(drawn, size=x.shape[2:], mode="bilinear", align_corners=False)
+    if count > x.shape[1] * min(coarse, x.shape[2]) * min(coarse, x.shape[3]):
+        raise BadInput(
+            f"there are no {count} directions apart among {x.shape[1]} maps of {coarse} × {coarse} "
+            "values. Ask for fewer, or for a larger `coarse`."
+        )
+    return _by_lot(torch.linalg.qr(drawn.flatten(1).T[None]).Q, x)
+
+
+def _by_lot(columns: Block, x: Images) -> Basis:
+    drawn = signed(columns).mT.unflatten(2, x.shape[1:]).to(x)
+    none = torch.full((1, drawn.shape[1]), torch.nan)
     return Basis(drawn.contiguous(), none, none, 0, False)

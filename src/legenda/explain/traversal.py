@@ -8,6 +8,11 @@ v are quantiles of what the unit takes anyway, so that the frames stay where the
 trained; a fixed grid goes beyond it for one latent and stays short of it for another. Equations
 go on from those of `traversal_grid`.
 
+On a grid of positions, one value everywhere would wipe out the pattern that an anchor has. There
+a row adds to it (`mode="add"`), around 0, in spreads σ of the unit's codes in some pictures:
+
+    v_s = σ Φ⁻¹(p_s)                                                      (4)
+
 Differs from the published grid, -3 … 3 for every latent from one draw of the prior: ours are
 prior quantiles from several anchors; `values=(-3, -1.5, 0, 1.5, 3)` with `real=0.0` reproduces it.
 
@@ -42,6 +47,7 @@ from legenda.explain.traversal_grid import (
     numbered,
     of_codes,
     of_prior,
+    spreads,
     strips,
 )
 from legenda.types import Acts, Images
@@ -55,8 +61,9 @@ class Traversal:
     ----------
     frames: steps of a row; more show a finer movement.
     span: share of the values between the first step and the last; larger goes to rarer ones.
-    values: what the unit is set to, rising, in place of quantiles.
-    quantiles_of: the "prior" of latents, or the "codes" of some pictures, for units without one.
+    values: what the unit is set to, rising, in place of quantiles; in σ where these are of it.
+    quantiles_of: the "prior" of latents; the "codes" of some pictures, for units without one; or
+        the "spread" of these codes, to be added.
     mode: whether values are "set", or "add" to what the anchor has.
     real: share of rows that begin at pictures; the others begin at draws of the prior.
     seed: of those draws.
@@ -65,7 +72,7 @@ class Traversal:
     frames: int = 8
     span: float = 0.95
     values: tuple[float | int, ...] | None = None
-    quantiles_of: Literal["prior", "codes"] = "prior"
+    quantiles_of: Literal["prior", "codes", "spread"] = "prior"
     mode: Literal["set", "add"] = "set"
     real: float = 1.0
     seed: int = 0
@@ -76,10 +83,12 @@ class Traversal:
                 f"Traversal needs 2 frames or more, and a span between 0 and 1; it got "
                 f"frames={self.frames}, span={self.span}."
             )
-        if self.quantiles_of not in ("prior", "codes") or self.mode not in ("set", "add"):
+        kinds = ("prior", "codes", "spread")
+        if self.quantiles_of not in kinds or self.mode not in ("set", "add"):
             raise BadInput(
-                f"Traversal takes quantiles of the 'prior' or of 'codes', to 'set' or to 'add'; it "
-                f"got {self.quantiles_of!r} and {self.mode!r}. Choose one of each."
+                f"Traversal takes quantiles of the 'prior', of 'codes' or of their 'spread', to "
+                f"'set' or to 'add'; it got {self.quantiles_of!r} and {self.mode!r}. Choose one of "
+                "each."
             )
         if self.values is not None:
             rising(self.values, "Traversal")
@@ -114,7 +123,7 @@ class Traversal:
     ) -> Iterator[Sheet]:
         """Equation (3), sheet by sheet.
 
-        `pool` holds acts of which `quantiles_of="codes"` takes quantiles (the anchors, if None);
+        `pool` holds acts whose codes give quantiles, or their spread (the anchors, if None);
         `where` says at which positions of each anchor the unit moves (everywhere, if None).
         """
         decoding(units, "Traversal")
@@ -129,10 +138,14 @@ class Traversal:
             yield Sheet(strip, own, units[index].label, index)
 
     def grid(self, units: Units, indices: Sequence[int], pool: Pool) -> Float[Tensor, "u s"]:
-        """What each unit is set to at each step, by (1) or (2)."""
-        if self.values is not None:
-            return torch.tensor(self.values, dtype=torch.float64).expand(len(indices), -1)
+        """What each unit is set to at each step, by (1), (2) or (4); or what is added."""
         p = levels(self.frames, self.span)
+        given = None if self.values is None else torch.tensor(self.values, dtype=torch.float64)
+        if self.quantiles_of == "spread":
+            steps = of_prior(p) if given is None else given
+            return spreads(units, pool, indices)[:, None] * steps  # (4)
+        if given is not None:
+            return given.expand(len(indices), -1)
         if self.quantiles_of == "codes":
             return of_codes(units, pool, indices, p)
         if not has_prior(units):
@@ -143,7 +156,8 @@ class Traversal:
         return of_prior(p).expand(len(indices), -1)
 
     def _pool(self, units: Units, x: Images) -> Acts | None:
-        if self.quantiles_of == "prior" or self.values is not None:
+        given = self.values is not None and self.quantiles_of == "codes"
+        if self.quantiles_of == "prior" or given:
             return None
         with torch.no_grad():
             return units.model.acts(x)

@@ -166,6 +166,13 @@ def of_codes(
     return torch.from_numpy(np.stack(found))
 
 
+@torch.no_grad()
+def spreads(units: Units, acts: Acts, indices: Sequence[int]) -> Float[Tensor, " u"]:
+    """The standard deviation σ of each unit's codes, at all positions of some pictures."""
+    codes = units.dictionary.encode(acts)
+    return torch.stack([codes.of(index).double().std(correction=0).cpu() for index in indices])
+
+
 def decoding(units: Units, who: str) -> None:
     """Refuse a model that makes no pictures."""
     if not isinstance(units.model, Decodes):

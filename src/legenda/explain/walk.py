@@ -19,6 +19,7 @@ Park, Kwon, Choi, Jo, Uh. Understanding the latent space of diffusion models thr
 Riemannian geometry. NeurIPS 2023. (2).
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -157,19 +158,30 @@ def sheets(
 
     `batch`: pictures sampled at once; changes speed and memory, never the result.
     """
+    return list(each(model, x, basis, walk, batch, named))
+
+
+def each(
+    model: Denoises,
+    x: Images,
+    basis: Basis,
+    walk: Walk = DEFAULT,
+    batch: int = 64,
+    named: str = "pullback",
+    only: Sequence[int] | None = None,
+) -> Iterator[Sheet]:
+    """The same one by one, of `only` some of the directions."""
     values, count = walk.values, basis.directions.shape[1]
     moves = values != 0
     start = painted(model, x, batch)[:, None] if not moves.all() else None
-    found = []
-    for k in range(count):
+    for k in range(count) if only is None else only:
         v = basis.directions[:, k].expand_as(x)
         states = walk.states(model, x, v)[:, moves]
         seen = painted(model, states.flatten(0, 1), batch).unflatten(0, states.shape[:2])
         if start is not None:
             before = int(moves.long().argmin())
             seen = torch.cat([seen[:, :before], start, seen[:, before:]], 1)
-        found.append(Sheet(seen.cpu(), values, f"{model.name}/{named}/{k}", k))
-    return found
+        yield Sheet(seen.cpu(), values, f"{model.name}/{named}/{k}", k)
 
 
 @torch.no_grad()

@@ -63,7 +63,8 @@ def diffusion_of(
     told = type(unet).__name__ == CONDITIONAL
     if told != (prompt is not None):
         raise BadInput(
-            f"{name} needs a prompt embedding of shape (1, n, e): its U-Net is told one."
+            f"{name} needs a prompt embedding of shape (1, n, e): its U-Net is told one. Give "
+            "`prompt`; on the command line, name a factory that does."
             if told
             else f"{name} takes no prompt: its U-Net is told none. Leave `prompt` out."
         )

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from legenda.corpus.view_box import Preprocess, interpolation
 from legenda.errors import LegendaError, Missing, Refused
@@ -45,6 +46,22 @@ def loaded(folder: str | Path, ref: str, load: Callable[[], Any]) -> Any:
             f"{named} cannot be opened as a Hugging Face model: {reason_of(error)} "
             "Check its config.json and its weights."
         ) from None
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint file, by name; nothing but tensors is ever unpickled."""
+    safe = path.suffix == ".safetensors"
+    try:
+        found = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 -- a broken file may raise anything
+        instead = "Copy it again." if safe else "Save its state_dict as safetensors where you trust the file."  # fmt: skip # noqa: E501
+        raise Refused(
+            f"{path.name} cannot be read as weights alone: {reason_of(error)} {instead}"
+        ) from None
+    found = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise Refused(f"{path.name} holds no weights by name. Give a state_dict.")
+    return found
 
 
 def reason_of(error: BaseException) -> str:

@@ -6,27 +6,25 @@ FOLDER                    Hugging Face layout on disk
 package.module:factory    any `nn.Module`, opened at a dotted site
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from legenda.catalog import lookup
 from legenda.core.codebook import Codebook
-from legenda.errors import BadInput, LegendaError, Missing, Refused, near
+from legenda.errors import BadInput, Missing, Refused, near
 from legenda.models.diffusion import Diffusion
 from legenda.models.diffusion_hub import open_diffusion
 from legenda.models.dual import Dual
 from legenda.models.encoder import Encoder
+from legenda.models.factory import Opened, decodes, is_factory, made_by
 from legenda.models.hub import open_folder
-from legenda.models.loading import Site
+from legenda.models.loading import Site, weights_of
 from legenda.models.module import ModuleModel
+from legenda.models.request import blocks, checked_device, checked_ref
 from legenda.models.tiny_autoencoder import is_tiny, open_tiny
 from legenda.models.vae import VAE, from_module
 from legenda.models.vae_hub import is_disentangled, open_autoencoder, open_disentangled
@@ -39,7 +37,6 @@ from legenda.models.vq_hub import (
     open_transformers,
 )
 
-Opened = Diffusion | Dual | Encoder | ModuleModel | VAE | VQ
 CHECKPOINTS = (".ckpt", ".pt", ".pth", ".safetensors")
 """A file that ends so is a VAE of disentangling-vae or a VQGAN of taming-transformers."""
 TRAINED = "vae.safetensors"
@@ -92,7 +89,7 @@ def _trained(folder: Path) -> VAE:
     """What `legenda fit-vae` wrote: in the published layout, or with a second subspace."""
     if SUBSPACE not in names_in(folder / TRAINED):
         return open_disentangled(folder / TRAINED, str(folder))
-    made = lookup("network", "csvae")(load_file(folder / TRAINED), TRAINED)
+    made = lookup("network", "csvae")(weights_of(folder / TRAINED), TRAINED)
     return from_module(made, ref=str(folder), name=folder.name)
 
 
@@ -129,57 +126,6 @@ def _from_folder(folder: Path, site: str | int | Site | None) -> Opened:
     return open_transformers(folder, kind, str(folder), where)
 
 
-def checked_ref(ref: object) -> None:
-    """Refuse what is no reference: nothing at all, or a module in memory."""
-    if not isinstance(ref, str):
-        raise BadInput(
-            f"a model is opened by a reference, such as zoo:scenes; it got {type(ref).__name__}. "
-            "For a module in memory use legenda.models.module.ModuleModel."
-        )
-    if not ref.strip():
-        raise BadInput("the reference of a model is empty. Give one, such as zoo:scenes.")
-
-
-def blocks(site: str | int | Site | None) -> Site:
-    """Read `image=9,text=9`, a bare number for both towers, or a dict that says the same."""
-    if site is None:
-        return {}
-    if isinstance(site, dict):
-        if set(site) <= {"image", "text"}:
-            return dict(site)
-        site = ",".join(f"{tower}={block}" for tower, block in site.items())
-    site, found = str(site), Site()
-    for part in site.split(","):
-        tower, equals, block = part.partition("=")
-        if not equals:
-            tower, block = "both", tower
-        block = block.strip()
-        if tower.strip() not in ("image", "text", "both") or not block or block[0] in "-+":
-            raise BadInput(
-                f"a site is written image=9,text=9, or 9 for both towers; it got {site!r}. "
-                "Blocks count from 0; before them are the embeddings, text=embeddings."
-            )
-        for name in ("image", "text") if tower.strip() == "both" else (tower.strip(),):
-            found[name] = int(block) if block.isdecimal() else block
-    return found
-
-
-def checked_device(device: str) -> str:
-    """The device, if it is there and computes in float64, as statistics and maps need."""
-    import torch
-
-    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    found = str(device) in ("cpu", *cards, *(["cuda"] if cards else []))
-    try:
-        torch.empty(0, device=device if found else "cpu", dtype=torch.float64)
-    except RuntimeError:  # a card that is listed, and broken
-        found = False
-    if not found:
-        there = ", ".join(["cpu", *cards])
-        raise Missing(f"there is no device {device!r} here. Choose one of: {there}.")
-    return device
-
-
 def _folder(ref: str) -> Path:
     path = Path(ref)
     if not path.exists():
@@ -196,68 +142,6 @@ def _folder(ref: str) -> Path:
             "Give a folder in Hugging Face layout."
         )
     return path
-
-
-def is_factory(ref: str) -> bool:
-    """Whether a reference names a factory, `package.module:factory`."""
-    return not ref.startswith(("zoo:", "hf:")) and ":" in ref and not Path(ref).exists()
-
-
-def made_by(ref: str) -> Opened | nn.Module:
-    """What a factory makes; a plain module in float32."""
-    made = _called(ref, _factory(ref))
-    if not isinstance(made, nn.Module | Dual | Diffusion | Encoder | ModuleModel | VAE | VQ):
-        raise Refused(
-            f"{ref} returned {type(made).__name__}; legenda needs an nn.Module, or a model of "
-            "its own."
-        )
-    return made.float() if isinstance(made, nn.Module) else made
-
-
-def _factory(ref: str) -> Callable[[], Any]:
-    """What a reference names, if it can be called without arguments."""
-    module, _, attribute = ref.partition(":")
-    if not module or module.startswith("."):
-        raise _unnamed(ref, f"{module!r} is no absolute name of a module")
-    try:
-        home = _called(ref, lambda: import_module(module), module)
-        factory = getattr(home, attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise _unnamed(ref, error) from None
-    needs = f"a factory is a function that needs no arguments and returns a model; {ref}"
-    if isinstance(factory, nn.Module) or not callable(factory):
-        raise Refused(f"{needs} is a {type(factory).__name__}. Name a function.")
-    try:
-        signature(factory).bind()
-    except TypeError:
-        raise Refused(
-            f"{needs} needs {signature(factory)}. Wrap it in a function that needs none."
-        ) from None
-    except ValueError:  # some callables of C do not say what they take
-        pass
-    return factory
-
-
-def _called(ref: str, call: Callable[[], Any], module: str = "") -> Any:
-    """What a stranger's code returns, or the sentence that it failed.
-
-    That `module` or a package around it is not there is for the caller.
-    """
-    try:
-        return call()
-    except LegendaError:
-        raise
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-        lacks = error.name if isinstance(error, ModuleNotFoundError) else None
-        if lacks and f"{module}.".startswith(f"{lacks}."):
-            raise
-        raise Refused(
-            f"{ref} raised {type(error).__name__}: {error}. Call it yourself to see where."
-        ) from error
-
-
-def _unnamed(ref: str, why: object) -> Missing:
-    return Missing(f"{ref} names no factory that can be imported: {why}. Check the name.")
 
 
 def _from_factory(
@@ -283,11 +167,6 @@ def _from_factory(
     return ModuleModel(
         made, str(site), name=ref.partition(":")[2], ref=f"{ref}@{site}", example=example, **options
     )
-
-
-def decodes(module: nn.Module) -> bool:
-    """Whether a module encodes and decodes: then it is opened at its latents."""
-    return callable(getattr(module, "encode", None)) and callable(getattr(module, "decode", None))
 
 
 def _moved(opened: Opened, device: str) -> Opened:

@@ -17,12 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from legenda.corpus.view_box import Preprocess
 from legenda.errors import BadInput, Missing, Refused
-from legenda.models.loading import reason_of
+from legenda.models.loading import reason_of, weights_of
 from legenda.models.vae import COLOURS, VAE, vae_of
 from legenda.models.vae_hub import TINY_SIDE
 from legenda.types import Images
@@ -133,7 +132,7 @@ def open_tiny(folder: Path, ref: str, side: int = TINY_SIDE) -> VAE:
         )
     (first,), (second,) = _files(folder, "encoder"), _files(folder, "decoder")
     name = first.stem.removesuffix("_encoder")
-    made = tiny_autoencoder(_read(first), _read(second), name)
+    made = tiny_autoencoder(weights_of(first), weights_of(second), name)
     rows = side // STRIDE
     kind = f"tiny autoencoder, {made.latents} latents at {rows} × {rows} positions"
     about = {"kind": kind, "sites": "its latents"}
@@ -166,13 +165,6 @@ def tiny_autoencoder(
 
 def _files(folder: Path, part: str) -> list[Path]:
     return sorted(folder.glob(f"*_{part}.safetensors"))
-
-
-def _read(path: Path) -> Weights:
-    try:
-        return load_file(path)
-    except Exception as error:  # noqa: BLE001 -- a broken file may raise anything
-        raise Refused(f"{path.name} cannot be read as weights: {reason_of(error)}") from None
 
 
 def _squares(side: int) -> Preprocess:

@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from legenda.corpus.view_box import Preprocess
 from legenda.errors import Refused
 from legenda.models.burgess import Burgess
-from legenda.models.loading import loaded, reason_of, short
+from legenda.models.loading import loaded, reason_of, short, weights_of
 from legenda.models.vae import VAE, from_module, vae_of
 
 LAYOUT = "encoder.mu_logvar_gen.weight"
@@ -43,11 +42,7 @@ def diffusers_vae(model: Any, *, ref: str, name: str = "", side: int | None = No
 
 def open_disentangled(path: Path, ref: str) -> VAE:
     """A checkpoint in the layout of disentangling-vae: also what `legenda fit-vae` writes."""
-    try:
-        weights = load_file(path)
-    except Exception as error:  # noqa: BLE001 -- a broken file may raise anything
-        raise Refused(f"{path.name} cannot be read as weights: {reason_of(error)}") from None
-    return from_module(disentangled(weights, path.name), ref=ref, name=path.stem)
+    return from_module(disentangled(weights_of(path), path.name), ref=ref, name=path.stem)
 
 
 def disentangled(weights: dict[str, Tensor], name: str = "this checkpoint") -> Burgess:

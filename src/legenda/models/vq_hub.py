@@ -9,15 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from legenda.core.codebook import Codebook
 from legenda.corpus.view_box import Preprocess
 from legenda.errors import Refused
-from legenda.models.loading import built, loaded, reason_of, short
+from legenda.models.loading import built, loaded, short, weights_of
 from legenda.models.vq import VQ, vq_of
 
 TRANSFORMERS = {
@@ -64,23 +62,6 @@ def diffusers_vq(model: Any, *, ref: str, name: str = "") -> VQ:
 def open_taming(path: Path, ref: str, size: int = 256) -> VQ:
     """A VQGAN of taming-transformers: its weights by other names in the same network."""
     return diffusers_vq(from_taming(weights_of(path), size), ref=ref, name=path.stem)
-
-
-def weights_of(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint file; nothing but tensors is ever unpickled."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001 -- a broken file may raise anything
-        raise Refused(
-            f"{path.name} cannot be read as weights alone: {reason_of(error)} "
-            "Save its state_dict as safetensors where you trust the file."
-        ) from None
-    found = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise Refused(f"{path.name} holds no weights by name. Give a state_dict.")
-    return found
 
 
 def from_taming(weights: dict[str, Tensor], size: int = 256) -> nn.Module:

@@ -42,6 +42,11 @@ def note(study: Study) -> str:
         f"Each unit was moved alone, from {study.anchors}, and {study.describer} said what "
         f"changes. Certainty is how much its answers agree; {rule(study)}"
     )
+    if any(unit.most for unit in study.units):
+        how += (
+            " Asking stopped as soon as one answer spoke for all, so that certainty is coarser, "
+            "and larger, than from a fixed number of answers; controls were asked alike."
+        )
     if not of:
         return f"{how} Nothing was asked of sheets without a pattern: how often it names one of those is unknown."  # fmt: skip # noqa: E501
     return (

@@ -57,7 +57,7 @@ def plain(study: Study) -> Plain:
         "seconds": round(study.seconds, 3),
         "settings": study.settings,
         "units": [one(unit) for unit in study.units],
-        "walked": walked(study.walked),
+        **({} if study.walked is None else {"walked": walked(study.walked)}),
     }
 
 

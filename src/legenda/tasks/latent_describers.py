@@ -1,7 +1,7 @@
 """Who may be asked what a unit does: measurement, a language model that sees, or a dual encoder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -12,11 +12,15 @@ from legenda.describe.lmm import LMM
 from legenda.describe.measured import Measured, Values
 from legenda.describe.retrieval import Retrieval
 from legenda.errors import Unsupported
+from legenda.score.certainty import Sampler
+from legenda.tasks.latent_settings import LatentSettings
 from legenda.types import Images
 
 Near = tuple[tuple[str, float], ...]
 WORDS = 5_000
 """So many everyday words, commonest first, may be said of a change."""
+LEAST = 3
+"""Answers that are asked for before it is looked whether one speaks for all."""
 
 
 @runtime_checkable
@@ -58,6 +62,14 @@ class ByModel:
     def __call__(self, sheet: Sheet, values: Values) -> tuple[Answer, ...]:
         return self.lmm(sheet)
 
+    def in_turn(self, sheet: Sheet) -> tuple[Callable[[int], Answer], int]:
+        """The same answers one by one, but for the first few, and how many there are at most."""
+        first = replace(self.lmm, samples=min(LEAST, self.lmm.samples))(sheet)
+        return (
+            lambda i: first[i] if i < len(first) else self.lmm.one(sheet, i),
+            self.lmm.samples,
+        )
+
 
 @dataclass(frozen=True)
 class ByWords:
@@ -77,6 +89,33 @@ class ByWords:
         """Words for what comes in from left to right, all rows together; none by chance."""
         found = self.retrieval.near(sheet)
         return found.end if found.named else ()
+
+
+def answered(
+    asks: Any, sheet: Sheet, values: Values, alike: Any, how: LatentSettings
+) -> tuple[tuple[Answer, ...], int]:
+    """The answers about a sheet, and how many there could have been.
+
+    A describer that cannot be asked in turn gives all, of which those are taken that were needed.
+    """
+    if not how.adaptive:
+        answers = asks(sheet, values)
+        return answers, len(answers)
+    if isinstance(asks, ByModel):
+        ask, most = asks.in_turn(sheet)
+    else:
+        every = asks(sheet, values)
+        ask, most = every.__getitem__, len(every)
+    return until_stable(ask, most, alike, how), most
+
+
+def until_stable(
+    ask: Callable[[int], Answer], most: int, alike: Any, how: LatentSettings
+) -> tuple[Answer, ...]:
+    """Answers until one speaks for all; of a unit and of its controls by one rule."""
+    if most < LEAST:
+        return tuple(map(ask, range(most)))
+    return Sampler(ask, alike, LEAST, most, seed=how.seed)().answers
 
 
 def by_words(ref: str, device: str = "cpu", seed: int = 0, rows: int = 3) -> ByWords:

@@ -22,7 +22,8 @@ from legenda.explain.steering_frames import SteeringFrames, TokenDoses, suited
 from legenda.explain.traversal import Traversal, anchors
 from legenda.explain.traversal_grid import Pool, numbered, shown
 from legenda.measure.picture import measure
-from legenda.tasks.latent_settings import FEWEST, LatentSettings
+from legenda.tasks.latent_nulls import affordable, null_sheets
+from legenda.tasks.latent_settings import FEWEST, STILL, LatentSettings
 from legenda.types import Acts, Images
 
 
@@ -47,17 +48,22 @@ def grounded(units: Units, how: LatentSettings, x: Images | None) -> Ground:
             "a study of latents", "a model that decodes", model.name,
             "Its units can be surveyed: see `legenda survey` and `legenda concepts`.",
         )  # fmt: skip
+    enough(how, x)
+    pool = anchors(units, how.pool if x is None else min(how.pool, len(x)), how.seed + 1, x)
+    seen = torch.cat([shown(model, part) for part in pool.split(64)])
+    values = measure(seen)
+    measured = of_pictures(values, per_look=how.per_look)
+    return Ground(pool, nats_of(units, pool, x), values, measured)
+
+
+def enough(how: LatentSettings, x: Images | None) -> None:
+    """Refuse too few pictures."""
     if x is not None and len(x) < max(how.rows + how.fresh, FEWEST):
         raise BadInput(
             f"a study of latents needs {max(how.rows + how.fresh, FEWEST)} pictures, for "
             f"{how.rows + how.fresh} rows and for what pictures have in common; it got {len(x)}. "
             f"Give more pictures, or ask for fewer rows, down to {FEWEST}."
         )
-    pool = anchors(units, how.pool if x is None else min(how.pool, len(x)), how.seed + 1, x)
-    seen = torch.cat([shown(model, part) for part in pool.split(64)])
-    values = measure(seen)
-    measured = of_pictures(values, per_look=how.per_look)
-    return Ground(pool, nats_of(units, pool, x), values, measured)
 
 
 def nats_of(units: Units, pool: Pool, x: Images | None) -> Float[Tensor, " k"] | None:
@@ -107,11 +113,30 @@ def mover(units: Units, how: LatentSettings, pool: Acts) -> Traversal | Steering
     """What moves units of this kind: latents through their prior, others through their codes."""
     made = suited(units, pool)
     if isinstance(made, Traversal):
-        of = made.quantiles_of
-        return Traversal(how.frames, how.span, how.values, of, seed=how.seed)
-    if isinstance(made, SteeringFrames):
-        return SteeringFrames(how.frames, how.span)
-    return TokenDoses(how.frames, seed=how.seed)
+        move = how.move or ("set" if units.model.grid == (1, 1) else "add")
+        of = "spread" if move == "add" else made.quantiles_of
+        made = Traversal(how.frames, how.span, how.values, of, move, seed=how.seed)
+    elif how.move is not None:
+        raise BadInput(
+            f"latents and directions are set or added; units of {units.address} are put into "
+            f"pictures that lack them. Leave move={how.move!r} out."
+        )
+    elif isinstance(made, SteeringFrames):
+        made = SteeringFrames(how.frames, how.span, how.values)
+    else:
+        made = TokenDoses(how.frames, doses=how.values, seed=how.seed)
+    if how.values is not None and len(how.values) < 3:
+        raise BadInput(
+            f"a study of latents needs 3 steps or more, since two have no order but forth and "
+            f"back; values are {how.values}. Give more."
+        )
+    return made
+
+
+def moved_by(units: Units, how: LatentSettings, ground: Ground) -> dict[str, str]:
+    """Whether units are set or added, as a setting in words; nothing of those that are neither."""
+    made = mover(units, how, ground.pool)
+    return {"move": made.mode} if isinstance(made, Traversal) else {}
 
 
 def silent(units: Units, indices: Sequence[int], pool: Acts) -> set[int]:
@@ -123,21 +148,29 @@ def silent(units: Units, indices: Sequence[int], pool: Acts) -> set[int]:
 
 
 def cost(
-    units: Units, how: LatentSettings, asks: Any, x: Images | None, only: Sequence[int] | None
-) -> dict[str, Any]:
+    units: Units, how: LatentSettings, asks: Any, x: Images | None, only: Sequence[int] | None,
+    source: Any = None,
+) -> dict[str, Any]:  # fmt: skip
     """What a study would take: frames, and the requests that a language model would get."""
+    from legenda.tasks.latent_frames import Traversals  # which imports this module
+
+    source, own = source or Traversals(units), source is None
     chosen = list(range(len(units))) if only is None else numbered(units, only)
-    ground = grounded(units, how, x)
-    active = alive(units, chosen, how, ground)
+    ground = source.ground(how, x)
+    if own:
+        mover(units, how, ground.pool)  # that refuses what a study would
+    active = source.alive(chosen, how, ground)
     size = how.frames if how.values is None else len(how.values)
     found = {"units": len(active), "frames": len(active) * (how.rows + how.fresh) * size}
+    found["frames"] += source.lots * how.rows * size
     if asks.lmm is None:
         return {**found, "language_model": False}
-    made = list(sheets(units, active, how, ground, x))
-    asked = asks.lmm.estimate(made)
-    extra = how.nulls if made else 0
-    each = asked.tokens // max(1, asked.calls) * asks.lmm.samples
+    affordable("the language model", how)
+    made = list(source.sheets(active, how, ground, x))
+    moving = [sheet for sheet in made if float(sheet.effect().double().mean()) >= STILL]
+    nulls = null_sheets(moving, how)
+    asked = asks.lmm.estimate([*made, *nulls, *(sheet for _, sheet in source.by_lot(how, x))])
     return {
-        **found, "language_model": True, "calls": asked.calls + extra * asks.lmm.samples,
-        "nulls": extra, "tokens": asked.tokens + extra * each, "stored": asked.stored,
+        **found, "language_model": True, "calls": asked.calls, "nulls": len(nulls),
+        "tokens": asked.tokens, "stored": asked.stored, "at_most": how.adaptive,
     }  # fmt: skip

@@ -1,14 +1,19 @@
 """How latents are studied: every number that a study depends on."""
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from legenda.errors import BadInput
 
+GIVEN, QUANTILE, CONFORMAL = "threshold", "quantile", "conformal"
 CERTAIN = 0.3
 """Least certainty that is named, however silent the controls are; chosen on other models."""
 
 FEWEST = 16
 """Pictures of a model that say how its attributes vary, at least."""
+
+STILL = 0.002
+"""Where colours change by less than this share of white along a row, a unit is inactive."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class LatentSettings:
     threshold: least certainty that is named; None: set by such sheets, and never below `CERTAIN`.
     nulls: how many such sheets a language model is asked about; of measured answers, many.
     seed: of anchors, looks and controls.
+    conformal: whether p values against such sheets name, corrected for the number of units, so
+        that `alpha` is the share of false names among the named; names less where few are clear.
+    adaptive: whether asking about a sheet stops as soon as one answer speaks for all.
+    move: whether values are "set", or, in spreads of a unit's codes, "add" to what each anchor
+        has; None: set, but add on a grid, whose pattern would else be wiped out.
     """
 
     frames: int = 8
@@ -45,6 +55,9 @@ class LatentSettings:
     threshold: float | None = None
     nulls: int = 12
     seed: int = 0
+    conformal: bool = False
+    adaptive: bool = False
+    move: Literal["set", "add"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be moved or judged."""
@@ -58,6 +71,20 @@ class LatentSettings:
             )
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise BadInput(f"a threshold of certainty lies from 0 to 1; got {self.threshold}.")
+        if self.threshold is not None and self.conformal:
+            raise BadInput(
+                f"a study names by a threshold or by conformal p values, not by both; got "
+                f"threshold={self.threshold} and conformal. Leave one of them out."
+            )
+        if self.move not in (None, "set", "add"):
+            raise BadInput(f"units are moved by 'set' or 'add'; got {self.move!r}. Choose one.")
+
+    @property
+    def naming(self) -> str:
+        """What decides on names: a "threshold" that is given, a "quantile" of controls, "conformal"."""  # fmt: skip # noqa: E501
+        if self.conformal:
+            return CONFORMAL
+        return QUANTILE if self.threshold is None else GIVEN
 
     def plain(self) -> dict[str, str]:
         """As words, for whoever repeats it."""

@@ -57,9 +57,11 @@ class UnitStory:
     effect: root mean square change of colours along a row, 0 to 0.5, mean over anchors.
     effect_interval: of it.
     sheet: the rows that are shown.
-    change: where pictures change, h × w, 0 to 0.5.
+    change: where pictures change to the eye, h × w, 0 to 0.5, where black to white is 1.
     checked: the verification; None where nothing was named.
     near: words of a dual encoder for the difference of frames, with their likeness.
+    most: answers that could have been asked for, where asking stopped once one spoke for all.
+    q: conformal p value, corrected for the number of units, where these name; smaller is surer.
     """
 
     index: int
@@ -77,6 +79,49 @@ class UnitStory:
     change: Tensor | None = field(repr=False)
     checked: Checked | None = None
     near: tuple[tuple[str, float], ...] = ()
+    most: int = 0
+    q: float | None = None
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What came of directions by lot, as long as the model's own: their control.
+
+    Parameters
+    ----------
+    kind: "random", or "smooth", which changes whole regions of x_t alike.
+    named: how many were named, as the model's own would be.
+    count: how many there were.
+    effect: how far colours change along a row, 0 to 0.5, mean over all their rows.
+    interval: of it, over directions.
+    """
+
+    kind: str
+    named: int
+    count: int
+    effect: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Walked:
+    """How the directions of a diffusion model were found.
+
+    Parameters
+    ----------
+    site, time: where and when the model was opened; a lower time leaves more decided.
+    seeds: so many noisy pictures, which begin no row, share the directions.
+    strengths: how much the acts change per length, strongest first, root mean square over seeds.
+    converged: whether they are found to the tolerance.
+    lots: what came of others.
+    """
+
+    site: str
+    time: float
+    seeds: int
+    strengths: tuple[float, ...]
+    converged: bool
+    lots: tuple[Lot, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +140,9 @@ class Study:
     settings: everything that makes it again.
     calls: requests to a language model that were sent now, not read from the store.
     seconds: what it took.
+    walked: how its units were found, where they are directions of a diffusion model.
+    naming: what decided on names: "threshold", where it was given, "quantile" or "conformal".
+    alpha: of these; smaller names less.
     """
 
     model: str
@@ -108,3 +156,6 @@ class Study:
     settings: dict[str, str]
     calls: int = 0
     seconds: float = 0.0
+    walked: Walked | None = None
+    naming: str = "quantile"
+    alpha: float = 0.05

@@ -3,7 +3,8 @@
     pool       pictures of the model say how much every attribute varies, and which units are active
     rows       from several anchors a unit takes its values, all else untouched
     answers    a describer says what changes, n times; that they agree is certainty
-    nulls      the same frames without an order set the least certainty that is named
+    nulls      the same frames without an order set the least certainty that is named, or give
+               conformal p values
     fresh      other anchors, which named nothing, check what was named
 
 Everything random comes from one seed. A language model's answers are kept, so that a study that
@@ -25,19 +26,19 @@ from legenda.core.units import Units
 from legenda.describe.measured import Measured, Values, frames
 from legenda.errors import BadInput
 from legenda.explain.traversal_grid import numbered
+from legenda.measure.map import perceptual_change
 from legenda.score.answer_agreement import AnswerAgreement, AttributeAgreement
 from legenda.score.certainty import Certainty, certainty
 from legenda.tasks.latent_check import Check
-from legenda.tasks.latent_describers import Asks, ByMeasure
-from legenda.tasks.latent_ground import Ground, alive, grounded, sheets
-from legenda.tasks.latent_nulls import Nulls, calibrated
-from legenda.tasks.latent_settings import LatentSettings
-from legenda.tasks.latent_story import ABSTAINED, INACTIVE, NAMED, Study, UnitStory
+from legenda.tasks.latent_describers import Asks, ByMeasure, answered
+from legenda.tasks.latent_frames import Frames, Traversals
+from legenda.tasks.latent_ground import Ground, moved_by
+from legenda.tasks.latent_nulls import Nulls, affordable, calibrated
+from legenda.tasks.latent_settings import CERTAIN, STILL, LatentSettings
+from legenda.tasks.latent_story import ABSTAINED, INACTIVE, NAMED, Lot, Study, UnitStory
 from legenda.types import Images
 
 Report = Callable[[str, int, int], None]
-STILL = 0.002
-"""Where colours change by less than this share of white along a row, a unit is inactive."""
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Told:
     whole: Sheet | None = field(repr=False)
     values: Values
     answers: tuple[Answer, ...]
+    most: int
     sure: Certainty
     effect: float
     effect_interval: Interval
@@ -70,6 +72,7 @@ def study(
     only: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     report: Report = lambda *_: None,
+    source: Frames | None = None,
 ) -> Study:
     """Study all units of a model that decodes, or `only` some.
 
@@ -84,6 +87,7 @@ def study(
     only: the units to study; None for all.
     names: what units are called, such as those of directions.
     report: progress.
+    source: of frames; by default units are moved through codes, and decoded in one pass.
     """
     began, how = perf_counter(), settings or LatentSettings()
     alike = agreement or AttributeAgreement()
@@ -94,17 +98,21 @@ def study(
             "Give one for each, or none."
         )
     report("looking at pictures of the model", 0, len(chosen))
-    ground = grounded(units, how, x)
-    active = alive(units, chosen, how, ground)
+    made = source or Traversals(units)
+    ground = made.ground(how, x)
+    active = made.alive(chosen, how, ground)
     asks = ask(ground.measured)
+    if not hasattr(asks, "measured"):
+        affordable(asks.name, how)
     told: dict[int, Told] = {}
-    for done, sheet in enumerate(sheets(units, active, how, ground, x), 1):
+    for done, sheet in enumerate(made.sheets(active, how, ground, x), 1):
         keep = sum(t.whole is not None for t in told.values()) < how.nulls
         told[sheet.index] = asked(sheet, asks, alike, how, keep and not isinstance(asks, ByMeasure))
         report(f"asking about unit {sheet.index}", done, len(active))
     moving = {i: t for i, t in told.items() if t.effect >= STILL}
     nulls = calibrated(moving, asks, alike, how)
-    checks = checked(units, moving, nulls, how, ground, x)
+    checks = checked(made, moving, nulls, how, ground, x)
+    lots = by_lot(made, asks, alike, nulls, how, x, report)
     stories = tuple(
         story(
             units,
@@ -121,15 +129,12 @@ def study(
         for i in chosen
     )
     model: Any = units.model
+    plain = made.plain(how) | (moved_by(units, how, ground) if source is None else {})
     return Study(
-        model.name, model.ref, stories, asks.name, began_at(units, x), nulls.threshold,
-        nulls.count, nulls.silent, how.plain(), getattr(asks, "calls", 0), perf_counter() - began,
+        model.name, model.ref, stories, asks.name, made.began(x), nulls.threshold, nulls.count,
+        nulls.silent, plain, getattr(asks, "calls", 0), perf_counter() - began,
+        made.walked(lots), how.naming, how.alpha,
     )  # fmt: skip
-
-
-def began_at(units: Units, x: Images | None) -> str:
-    """Where the rows began, in words."""
-    return "pictures" if x is not None else "draws of the prior"
 
 
 def asked(
@@ -137,27 +142,47 @@ def asked(
 ) -> Told:
     """What is said of one unit, and how surely."""
     values = frames(sheet)
-    answers = asks(sheet, values)
+    answers, most = answered(asks, sheet, values, alike, how)
     effects = sheet.effect().double()
+    effect = float(effects.mean())
     return Told(
-        replace(sheet, images=sheet.images[: how.shown].clone()), sheet if keep else None, values,
-        answers,
-        certainty(alike(answers), how.seed), float(effects.mean()), bootstrap(effects, how.seed),
-        sheet.change(),
+        replace(sheet, images=sheet.images[: how.shown].clone()),
+        sheet if keep and effect >= STILL else None, values, answers, most,
+        certainty(alike(answers), how.seed), effect, bootstrap(effects, how.seed),
+        perceptual_change(sheet.images),
     )  # fmt: skip
 
 
 def checked(
-    units: Units, told: dict[int, Told], nulls: Nulls, how: LatentSettings, ground: Ground,
+    source: Frames, told: dict[int, Told], nulls: Nulls, how: LatentSettings, ground: Ground,
     x: Images | None,
 ) -> dict[int, Any]:  # fmt: skip
     """The verification of every unit that was named, on fresh rows of all that move."""
     named = [i for i, t in told.items() if nulls.names(t.answers, t.sure)]
     if not named:
         return {}
-    fresh = {s.index: frames(s) for s in sheets(units, list(told), how, ground, x, fresh=True)}
+    fresh = {s.index: frames(s) for s in source.sheets(list(told), how, ground, x, fresh=True)}
     check = Check(ground.measured, ground.values, fresh, how.seed)
     return {i: check(i, told[i].answers[told[i].sure.medoid]) for i in named}
+
+
+def by_lot(
+    source: Frames, asks: Asks, alike: AnswerAgreement, nulls: Nulls, how: LatentSettings,
+    x: Images | None, report: Report,
+) -> tuple[Lot, ...]:  # fmt: skip
+    """What comes of units by lot, asked about and judged as the model's own; none are checked."""
+    found: dict[str, list[Told]] = {}
+    for done, (kind, sheet) in enumerate(source.by_lot(how, x), 1):
+        found.setdefault(kind, []).append(asked(sheet, asks, alike, how, keep=False))
+        report(f"asking about {kind} directions", done, source.lots)
+    lots = []
+    for kind, told in found.items():
+        named = sum(t.effect >= STILL and nulls.names(t.answers, t.sure) for t in told)
+        effects = torch.tensor([t.effect for t in told], dtype=torch.float64)
+        lots.append(
+            Lot(kind, named, len(told), float(effects.mean()), bootstrap(effects, how.seed))
+        )
+    return tuple(lots)
 
 
 def story(
@@ -174,26 +199,35 @@ def story(
         none = (0.0, 0.0)
         return UnitStory(index, label, nats, INACTIVE, why, None, (), 0.0, none, 0.0, none, None, None)  # fmt: skip # noqa: E501
     answer = told.answers[told.sure.medoid]
-    verdict, why = judged(told, answer, nulls)
+    verdict, why = judged(told, answer, nulls, nulls.q.get(index), how)
     if verdict == NAMED and by_measure:
         answer = ground.measured.whole(told.values, answer)
     return UnitStory(
         index, label, nats, verdict, why, answer, told.answers, told.sure.value, told.sure.interval,
         told.effect, told.effect_interval, told.sheet, told.change,
         check if verdict == NAMED else None, near(told.sheet) if near else (),
+        told.most if how.adaptive else 0, nulls.q.get(index),
     )  # fmt: skip
 
 
-def judged(told: Told, answer: Answer, nulls: Nulls) -> tuple[str, str]:
+def judged(
+    told: Told, answer: Answer, nulls: Nulls, q: float | None, how: LatentSettings
+) -> tuple[str, str]:
     """The verdict, and the reason where nothing is named."""
     if told.effect < STILL:
         return INACTIVE, f"colours change by {told.effect:.4f} of white along a row"
     if answer.none:
         return ABSTAINED, answer.abstained or "nothing was said"
-    if told.sure.value < nulls.threshold and nulls.threshold > 1:
+    if q is not None and told.sure.value >= CERTAIN and not nulls.names(told.answers, told.sure):
+        return ABSTAINED, (
+            f"its answers are not surer than those about sheets without a pattern: q {q:.3f} is "
+            f"above {how.alpha:g}"
+        )
+    if q is None and told.sure.value < nulls.threshold and nulls.threshold > 1:
         return ABSTAINED, "answers are as sure about sheets without a pattern"
     if not nulls.names(told.answers, told.sure):
+        least = nulls.threshold if q is None else CERTAIN
         return ABSTAINED, (
-            f"its answers disagree: certainty {told.sure.value:.2f} is below {nulls.threshold:.2f}"
+            f"its answers disagree: certainty {told.sure.value:.2f} is below {least:.2f}"
         )
     return NAMED, ""

@@ -39,7 +39,7 @@ def train(
     report: Report | None = None,
     **others: int | None,
 ) -> Path:
-    """Train it anew in a folder; goes on where it stopped. About 15 minutes of one core."""
+    """Train it anew in a folder, in two stages; goes on where it stopped."""
     if others:
         name = next(iter(others)).replace("_", "-")
         raise BadInput(f"zoo train vae takes no --{name}: its pictures are quickly drawn. Leave it out.")  # fmt: skip # noqa: E501
