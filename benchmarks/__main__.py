@@ -21,6 +21,8 @@ ROWS = {
         "naming": "benchmarks.speed.naming",
         "traversal": "benchmarks.speed.traversal",
         "latents-18": "benchmarks.speed.latents_18",
+        "atlas-open": "benchmarks.speed.atlas_open",
+        "atlas-write": "benchmarks.speed.atlas_write",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",
@@ -39,6 +41,7 @@ ROWS = {
         "certainty": "benchmarks.truths.certainty",
         "latents-published": "benchmarks.truths.latents_published",
         "null-sheets": "benchmarks.truths.null_sheets",
+        "kill-study": "benchmarks.truths.kill_study",
     },
 }
 

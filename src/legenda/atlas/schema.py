@@ -44,12 +44,13 @@ CREATE TABLE units (
   UNIQUE (set_id, number)
 ) STRICT;
 CREATE INDEX units_by_certainty ON units (set_id, state, certainty DESC, number);
-CREATE INDEX units_by_score ON units (set_id, score DESC, number);
+CREATE INDEX units_by_score ON units (set_id, state, score DESC, number);
 CREATE INDEX all_by_certainty ON units (state, certainty DESC, id);
 CREATE INDEX all_by_score ON units (state, score DESC, id);
 CREATE TABLE corrections (
   unit INTEGER PRIMARY KEY REFERENCES units ON DELETE CASCADE,
-  name TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL
+  name TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'unread' -- of the unit, were it not for the person
 ) STRICT;
 CREATE TABLE pictures (
   id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, source TEXT NOT NULL,
@@ -128,7 +129,7 @@ CREATE TABLE tallies (
   count INTEGER NOT NULL, PRIMARY KEY (set_id, state)
 ) STRICT, WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (
-  name, said, label, content = 'units', content_rowid = 'id', prefix = '2 3'
+  name, said, label, content = 'units', content_rowid = 'id', prefix = '1 2 3'
 );
 CREATE TRIGGER unit_added AFTER INSERT ON units BEGIN
   INSERT INTO words (rowid, name, said, label) VALUES (new.id, new.name, new.said, new.label);

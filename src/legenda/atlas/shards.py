@@ -62,6 +62,14 @@ def read_entry(folder: Path, digest: str, entry: str) -> dict[str, Tensor]:
         ) from None
 
 
+def entries_of(folder: Path, digest: str) -> set[str]:
+    """The pieces of evidence that a sound file holds."""
+    from safetensors import safe_open
+
+    with safe_open(place_of(folder, digest), "pt") as file:
+        return {name.rpartition("/")[0] for name in file.keys()}  # noqa: SIM118
+
+
 def sound(folder: Path, digest: str) -> bool:
     """Whether a shard is there and holds what its name says."""
     path = place_of(folder, digest)

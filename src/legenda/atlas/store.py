@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from torch import Tensor
 
+from legenda.atlas.pack import clean
 from legenda.atlas.schema import FILE, checked, migrate
 from legenda.atlas.shards import read_entry
 from legenda.errors import BadInput, LegendaError, Missing, Refused
@@ -51,10 +52,9 @@ class Atlas:
             )
         if write:
             self._make_folder()
+            self._refuse_others()
             with self._told():
-                fresh = not self.file.exists() or not self.file.stat().st_size
-                if not fresh:
-                    checked(self.base, self.file)
+                self.base.execute("PRAGMA journal_mode = WAL")
                 migrate(self.base, self.file)
         else:
             checked(self.base, self.file)
@@ -78,13 +78,18 @@ class Atlas:
         with self._told():
             return self.base.execute(query, values).fetchall()
 
+    def each(self, query: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """Row by row, however many there are."""
+        with self._told():
+            yield from self.base.execute(query, values)
+
     def value(self, query: str, *values: Any) -> Any:
         """The first field of the first row; None where there is no row."""
         row = self.one(query, *values)
         return None if row is None else row[0]
 
     def __contains__(self, key: str) -> bool:
-        return self.one("SELECT 1 FROM explanations WHERE key = ?", key) is not None
+        return self.one("SELECT 1 FROM explanations WHERE key = ?", clean(key)) is not None
 
     def arrays(self, evidence: int) -> dict[str, Tensor]:
         """The tensors of a piece of evidence."""
@@ -133,13 +138,24 @@ class Atlas:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _refuse_others(self) -> None:
+        """Look before anything is changed: a file without a table may become an atlas."""
+        if not self.file.exists():
+            return
+        with self._told():
+            try:
+                held = self.base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            except sqlite3.DatabaseError:  # the check has a sentence for it
+                held = None
+            if held != 0:
+                checked(self.base, self.file)
+
     def _connect(self) -> sqlite3.Connection:
         with self._told():
             if self.write:
                 base = sqlite3.connect(
                     self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False
                 )
-                base.execute("PRAGMA journal_mode = WAL")
                 base.execute("PRAGMA synchronous = NORMAL")
             else:
                 base = self._read_only()
@@ -193,6 +209,11 @@ class Atlas:
         if "readonly" in said or "unable to open" in said:
             return Missing(
                 f"{self.folder} cannot be written. Choose a folder that you may change, or copy it."
+            )
+        if "not a database" in said:
+            return BadInput(
+                f"{self.file} is no database, or its beginning is lost. Bring the atlas back from "
+                "a copy, or name another folder."
             )
         return BadInput(
             f"{self.file} is damaged ({said}). `legenda atlas verify` says what can still be read."

@@ -33,8 +33,8 @@ def put_model(atlas: Atlas, entry: ModelEntry) -> int:
     with atlas.writing() as base:
         return _put(
             base, "models", ("ref", "site", "digest"),
-            ref=entry.ref, site=entry.site, digest=entry.digest, name=clean(entry.name),
-            revision=entry.revision, card=packed(entry.card),
+            ref=clean(entry.ref), site=clean(entry.site), digest=entry.digest,
+            name=clean(entry.name), revision=clean(entry.revision), card=packed(entry.card),
         )  # fmt: skip
 
 
@@ -56,7 +56,11 @@ def put_units(atlas: Atlas, entries: Iterable[UnitEntry]) -> list[int]:
         for u in entries
     ]  # fmt: skip
     with atlas.writing() as base:
-        return [base.execute(UNIT, row).fetchone()[0] for row in rows]
+        ids = [base.execute(UNIT, row).fetchone()[0] for row in rows]
+        if base.execute("SELECT 1 FROM corrections").fetchone():
+            states = [(row[3], unit) for row, unit in zip(rows, ids, strict=True)]
+            base.executemany("UPDATE corrections SET state = ? WHERE unit = ?", states)
+        return ids
 
 
 def put_picture(atlas: Atlas, entry: PictureEntry) -> int:
@@ -80,7 +84,7 @@ def put_study(atlas: Atlas, entry: StudyEntry) -> int:
         return _put(
             base, "studies", ("key",), key=key, kind=entry.kind, title=clean(entry.title),
             settings=packed(entry.settings), provenance=packed(entry.provenance),
-            command=entry.command, began=now(),
+            command=clean(entry.command), began=now(),
             keep=("began",),
         )  # fmt: skip
 
@@ -100,7 +104,7 @@ def put_result(
     """A table, a curve or a finding that belongs to a study as a whole."""
     with atlas.writing() as base:
         return _put(
-            base, "results", ("study", "kind", "key"), study=study, kind=kind, key=key,
+            base, "results", ("study", "kind", "key"), study=study, kind=kind, key=clean(key),
             title=clean(title), content=packed(content),
         )  # fmt: skip
 
@@ -149,14 +153,14 @@ def put_failure(atlas: Atlas, study: int, target: str, reason: str) -> None:
         base.execute(
             "INSERT INTO failures VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET "
             "reason = excluded.reason, tries = tries + 1, at = excluded.at",
-            (study, target, clean(reason), now()),
+            (study, clean(target), clean(reason), now()),
         )
 
 
 def cleared(atlas: Atlas, study: int, target: str) -> None:
     """Forget a failure, since it went well."""
     with atlas.writing() as base:
-        base.execute("DELETE FROM failures WHERE study = ? AND target = ?", (study, target))
+        base.execute("DELETE FROM failures WHERE study = ? AND target = ?", (study, clean(target)))
 
 
 def _put(

@@ -1,6 +1,7 @@
 """Explanations, gathered for at most a second: a kill costs that second, and never half an entry.
 
-Their tensors go into one file, then all of their rows into one transaction.
+Their tensors go into one file, then all of their rows into one transaction. The second is counted
+from the last writing, so that what took long to make is written as soon as it comes.
 """
 
 import sqlite3
@@ -8,7 +9,7 @@ import time
 from typing import Any
 
 from legenda.atlas.entries import ExplanationEntry
-from legenda.atlas.evidence import evidence_key, kept
+from legenda.atlas.evidence import MANY, evidence_key, kept
 from legenda.atlas.pack import clean, packed
 from legenda.atlas.store import Atlas
 from legenda.core.explanation import Score
@@ -31,20 +32,20 @@ class Writer:
         self.bytes, self.since = 0, time.monotonic()
 
     def add(self, entry: ExplanationEntry) -> None:
-        """Take one in; it is on the disk a second later at the latest, while others come."""
-        if not self.held:
-            self.since = time.monotonic()
+        """Take one in; what is not written afterwards was made within the last second."""
         self.held[entry.key] = entry
         if entry.evidence:
             self.bytes += sum(a.numel() * a.element_size() for a in entry.evidence.arrays.values())
-        if self.bytes >= self.most or time.monotonic() - self.since >= self.hold:
+        late = time.monotonic() - self.since >= self.hold
+        if late or self.bytes >= self.most or len(self.held) >= MANY:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held: tensors first, then all rows at once."""
-        held, self.held, self.bytes = self.held, {}, 0
-        self.since = time.monotonic()
-        fresh = {key: one for key, one in held.items() if key not in self.atlas}
+        """Write what is held, tensors first and then all rows; if that fails, it stays held."""
+        self._write({key: one for key, one in self.held.items() if key not in self.atlas})
+        self.held, self.bytes, self.since = {}, 0, time.monotonic()
+
+    def _write(self, fresh: dict[str, ExplanationEntry]) -> None:
         if not fresh:
             return
         shown = {k: e.evidence for k, e in fresh.items() if e.evidence}
@@ -69,7 +70,7 @@ def _explanation(
     made = base.execute(
         "INSERT OR IGNORE INTO explanations (key, study, unit, picture, target, by, evidence, "
         "facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (one.key, study, one.unit, one.picture, clean(one.target), one.by, evidence,
+        (clean(one.key), study, one.unit, one.picture, clean(one.target), clean(one.by), evidence,
          packed(one.facts)),
     )  # fmt: skip
     if not made.rowcount:  # another writer was faster
@@ -77,10 +78,11 @@ def _explanation(
     base.executemany(
         "INSERT INTO descriptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (made.lastrowid, i, clean(d.text), d.by, d.certainty, d.low, d.high, clean(d.abstained))
+            (made.lastrowid, i, clean(d.text), clean(d.by), d.certainty, d.low, d.high,
+             clean(d.abstained))
             for i, d in enumerate(one.descriptions)
         ],
-    )
+    )  # fmt: skip
     base.executemany(
         "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [_score(made.lastrowid, s) for s in one.scores],

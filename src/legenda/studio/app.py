@@ -1,0 +1,93 @@
+"""The application: pages, media, an interface for programs, and live work, behind one guard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from legenda import __version__
+from legenda.atlas.store import Atlas
+from legenda.errors import BadInput, LegendaError, Missing, Refused, Unsupported
+from legenda.studio import api, api_jobs, live, media, pages
+from legenda.studio.live_models import Openers
+from legenda.studio.security import READS, Guard
+from legenda.studio.state import Settings, Studio
+
+ABOUT = "An atlas of units, read by programs. Writing needs a token that only the pages hold."
+
+
+def application(atlas: Atlas, how: Settings | None = None, openers: Openers | None = None) -> Guard:
+    """The studio of an atlas as an ASGI application; its `studio` is what it holds."""
+    how = how or Settings()
+    studio = Studio.of(atlas, how, openers)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        studio.close()
+
+    app = FastAPI(
+        title="Legenda studio", description=ABOUT, version=__version__, lifespan=life,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    for part in (pages, media, api, api_jobs, live):
+        app.include_router(part.routes(studio))
+    app.add_exception_handler(LegendaError, refused(studio))
+    app.add_exception_handler(RequestValidationError, misread)
+    app.add_exception_handler(HTTPException, absent(studio))
+    return Guard(app, studio, how.most, how.patience)
+
+
+def status_of(problem: Exception, method: str) -> int:
+    """The status that fits an error of ours."""
+    if isinstance(problem, Missing):
+        return 404 if method in READS else 409
+    if isinstance(problem, Refused):
+        return 409
+    return 422 if isinstance(problem, BadInput | Unsupported) else 400
+
+
+def refused(studio: Studio) -> Any:
+    """An error of ours as the sentence that it is."""
+
+    async def answer(request: Request, problem: Exception) -> Response:
+        status = status_of(problem, request.method)
+        return await said(studio, request, status, str(problem))
+
+    return answer
+
+
+def absent(studio: Studio) -> Any:
+    """What is at no address, or is not asked for in this way."""
+
+    async def answer(request: Request, problem: Any) -> Response:
+        sentence = {
+            404: "There is nothing at this address.",
+            405: f"This address does not take {request.method}.",
+        }.get(problem.status_code, HTTPStatus(problem.status_code).phrase)
+        made = await said(studio, request, problem.status_code, sentence)
+        made.headers.update(problem.headers or {})
+        return made
+
+    return answer
+
+
+async def misread(_: Request, problem: Any) -> Response:
+    """Which part of a request cannot be read, and why."""
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    sentence = f"{where[:80]} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}."
+    return JSONResponse({"error": sentence}, 422, headers={"cache-control": "no-store"})
+
+
+async def said(studio: Studio, request: Request, status: int, sentence: str) -> Response:
+    """A sentence: as a page for who reads pages, else as JSON."""
+    reads = "text/html" in request.headers.get("accept", "")
+    if reads and request.method in READS and not request.url.path.startswith(("/api/", "/media/")):
+        return await pages.sorry(studio, status, sentence)
+    return JSONResponse({"error": sentence}, status, headers={"cache-control": "no-store"})

@@ -1,0 +1,133 @@
+import pytest
+
+from legenda.atlas.store import Atlas
+from legenda.show.site import VIEWS, assets
+from tests.atlas.made import made
+from tests.studio.served import studio
+
+PAGES = ("/", "/overview", "/units", "/unit/4", "/pictures", "/picture/1", "/tree", "/graph",
+         "/curves", "/findings", "/compare", "/live")  # fmt: skip
+HTML = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("atlas") / "squares.atlas")
+
+
+@pytest.fixture(scope="module")
+def client(folder):
+    with studio(folder) as (client, _):
+        yield client
+
+
+def test_every_view_has_its_page():
+    assert {page.split("/")[1] for page in PAGES if page != "/"} == {*VIEWS, "live"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole(client, page):
+    found = client.get(page)
+    assert found.status_code == 200
+    assert found.headers["content-type"] == "text/html; charset=utf-8"
+    assert found.headers["cache-control"] == "no-cache"
+    assert found.text.startswith("<!doctype html>") and found.text.rstrip().endswith("</html>")
+    assert found.text.count("<h1") == 1
+    assert 'data-mode="studio"' in found.text
+    assert 'href="/live"' in found.text, "live work is in the navigation"
+
+
+def test_files_of_pages_are_served(client):
+    for name in [*assets(), "live.js", "live.css"]:
+        found = client.get(f"/static/{name}")
+        assert found.status_code == 200 and found.content, name
+        kind = "text/css" if name.endswith("css") else "text/javascript"
+        assert found.headers["content-type"].startswith(kind)
+
+
+def test_what_stands_in_the_address_is_asked_of_the_view(client):
+    assert "cat" in client.get("/units", params={"q": "cat"}).text
+    named = client.get("/units", params={"state": "named"}).text
+    assert "latent 0" in named and "latent 2" not in named
+    assert client.get("/units", params={"unheard": "of", "title": "x"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "said"),
+    [("/unit/999", 404, "There is no unit 999 in this atlas."),
+     ("/picture/999", 404, "There is no picture 999 in this atlas."),
+     ("/unit/9223372036854775807", 404, "There is no unit 9223372036854775807 in this atlas."),
+     ("/nothing", 404, "There is nothing at this address."),
+     ("/static/nothing.js", 404, "There is nothing at this address."),
+     ("/units?certainty=high", 422, "the least certainty of a search is a number; it got "),
+     ("/units?state=odd", 422, "units are searched by state: ")],
+)  # fmt: skip
+def test_what_cannot_be_shown_is_a_page_that_says_why(client, page, status, said):
+    found = client.get(page, headers=HTML)
+    assert found.status_code == status
+    assert said in found.text and "<h1>" in found.text
+    plain = client.get(page, headers={"accept": "application/json"})
+    assert plain.status_code == status and plain.json()["error"].startswith(said)
+
+
+@pytest.mark.parametrize("page", ["/unit/x", "/unit/-1", "/unit/1.5", "/unit/9223372036854775808", "/unit/%00"])  # fmt: skip # noqa: E501
+def test_a_number_that_is_none_is_no_page(client, page):
+    found = client.get(page)
+    assert found.status_code == 422 and found.json()["error"].startswith("number cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../atlas.db", "/static/..%2fatlas.db", "/static/%2e%2e/%2e%2e/atlas.db",
+     "/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static/....//atlas.db", "/atlas.db",
+     "/media/picture/../../atlas.db", "/media/picture/%2e%2e%2fatlas.db",
+     "/../etc/passwd", "/%2e%2e/x",
+     "/media/evidence/1/..%2f..%2fatlas.db", "/media/evidence/1/%2fetc%2fpasswd",
+     "/static/%5c..%5catlas.db", "/static/atlas.css%00", "/tensors", "//etc/passwd"],
+)  # fmt: skip
+def test_no_path_leads_out_or_to_the_database(client, path):
+    request = client.build_request("GET", "/")
+    request.url = request.url.copy_with(raw_path=path.encode())
+    found = client.send(request)
+    assert found.status_code in (404, 422), (path, found.status_code)
+    assert b"SQLite" not in found.content and b"root:" not in found.content
+
+
+def test_only_reading_is_asked_of_pages(client):
+    found = client.options("/overview")
+    assert found.status_code == 405
+    assert found.json() == {"error": "This address does not take OPTIONS."}
+
+
+def test_hostile_names_stay_words(client):
+    for page in PAGES:
+        assert "<script>alert" not in client.get(page).text, page
+
+
+def test_nothing_is_written_while_one_reads(tmp_path):
+    folder = made(tmp_path / "a")
+
+    def content():
+        files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+        # SQLite keeps an index of its log beside the file while it is read; the log stays empty
+        return {p: p.read_bytes() for p in files if not p.name.endswith("-shm")}
+
+    before = content()
+    with studio(folder) as (client, headers):
+        for page in PAGES:
+            client.get(page)
+        client.put("/api/units/4/name", json={"name": "mine"}, headers=headers)
+        client.post("/api/live/pictures", content=client.get("/media/picture/1").content, headers=headers)  # fmt: skip # noqa: E501
+    after = content()
+    assert after.pop(folder / "atlas.db-wal", b"") == b""
+    assert after == before
+
+
+def test_a_new_name_is_seen_at_once(tmp_path):
+    folder = made(tmp_path / "a")
+    with studio(folder) as (client, _), Atlas(folder, write=True) as atlas:
+        from legenda.atlas.corrections import rename
+
+        assert "tabby" not in client.get("/unit/5").text
+        rename(atlas, 5, "tabby", "a person")
+        assert "tabby" in client.get("/unit/5").text
