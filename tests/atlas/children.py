@@ -90,12 +90,12 @@ def look(path: str) -> None:
     """Make a folder really read-only, read it, and try to write."""
     for words in (["--bind", path, path], ["-o", "remount,ro,bind", path]):
         subprocess.run(["mount", *words], check=True)
-    with Atlas(path) as atlas:
-        told(json.dumps(state(atlas)))
-    try:
-        Atlas(path, write=True).close()
-    except LegendaError as problem:
-        told(json.dumps({"error": str(problem)}))
+    for write in (False, True):
+        try:
+            with Atlas(path, write=write) as atlas:
+                told(json.dumps(state(atlas)))
+        except LegendaError as problem:
+            told(json.dumps({"error": str(problem)}))
 
 
 def said(path: str) -> None:

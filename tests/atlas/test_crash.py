@@ -104,9 +104,12 @@ def test_a_read_only_folder_whose_writer_was_killed_says_what_to_do(tmp_path):
         child.kill()
     assert (tmp_path / "a" / "atlas.db-wal").stat().st_size, "its log is not yet in the database"
     (tmp_path / "a" / "atlas.db-shm").unlink()
-    with started("look", tmp_path / "a", before=("unshare", "-m")) as child:
-        assert child.stdout is not None and child.stdout.read() == ""
-    assert child.returncode
+    child = started("look", tmp_path / "a", before=("unshare", "-m"))
+    read, _ = map(json.loads, child.communicate()[0].splitlines())
+    assert read == {
+        "error": f"{tmp_path / 'a'} cannot be written. Choose a folder that you may change, or "
+        "copy it."
+    }
     with Atlas(tmp_path / "a") as atlas:
         assert state(atlas)["damage"] == []
 

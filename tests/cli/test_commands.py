@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import struct
 import subprocess
 import sys
@@ -259,18 +258,6 @@ def test_the_zoo_has_cards(here, capsys):
         "legenda: there is no zoo model 'photo'. Did you mean 'photos'? "
         "Known: scenes, photos, vq, vae, ddpm.\n"
     )
-
-
-@pytest.mark.slow
-def test_the_demo_is_one_page(here, capsys):
-    assert main(["demo"]) == 0
-    out, err = capsys.readouterr()
-    assert "chelsea.jpg" in out and err.splitlines()[-1] == str(here / "legenda-demo.html")
-    assert "tokens of a boat: " in out and "toward house" in out
-    page = Path("legenda-demo.html").read_text("utf-8")
-    assert "Which codebook tokens make a boat" in page and "What judges say" in page
-    assert "What each latent of a generator does" in page and "vae: of 10 units" in out
-    assert not re.search(r"(src|href)=\"https?:", page) and len(page) < 2_400_000
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -145,7 +145,7 @@ def test_a_studio_that_only_reads_changes_no_name(tmp_path):
         found = client.put("/api/units/5/name", json={"name": "x"}, headers=headers)
         assert found.status_code == 409
         assert found.json() == {
-            "error": "this studio shows and changes nothing. Start it with --edit to keep what you "
-            "do."
+            "error": "this studio only shows the atlas. Start it with --edit to keep names and "
+            "results in it."
         }
         assert client.get("/api/units/5").json()["name"] == "cat"

@@ -84,6 +84,7 @@ def test_a_small_file_that_would_be_large_is_refused_by_its_header(live):
     assert time.monotonic() - begun < 1
 
 
+@pytest.mark.slow
 def test_maps_of_a_picture_and_words(live):
     client, headers = live
     asked = {"model": "zoo:scenes", "picture": PICTURE, "sentences": ["a red <b>square</b>"]}
@@ -210,6 +211,7 @@ def test_concepts_are_read_and_changed(live):
     }  # fmt: skip
     said = finished(client, headers, "/api/live/steer", asked)["result"]
     (row,) = said["steered"]
+    assert "Nothing changed." not in said["html"]
     assert row["before"] != row["after"] and row["random"][0] < row["random"][1]
     assert "By lot, the control: 8 changes" in said["html"]
     wrong = finished(client, headers, "/api/live/steer", asked | {"changes": ["no change"]})
@@ -286,6 +288,7 @@ def test_work_is_called_off(live):
     assert client.get(f"/api/jobs/{job}").json() == {"state": "cancelled"}
 
 
+@pytest.mark.slow
 def test_every_result_is_kept_where_the_atlas_may_be_changed(opening, tmp_path):
     folder = made(tmp_path / "a")
     with studio(folder, opening, edit=True, models=(COLOUR, "zoo:vq")) as (client, headers):

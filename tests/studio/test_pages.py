@@ -37,6 +37,12 @@ def test_a_page_is_whole(client, page):
     assert 'href="/live"' in found.text, "live work is in the navigation"
 
 
+def test_a_picture_leads_to_work_on_it(client):
+    assert (
+        '<a href="/live?picture=3">Work on this picture live</a>' in client.get("/picture/3").text
+    )
+
+
 def test_files_of_pages_are_served(client):
     for name in [*assets(), "live.js", "live.css"]:
         found = client.get(f"/static/{name}")
@@ -91,6 +97,31 @@ def test_no_path_leads_out_or_to_the_database(client, path):
     found = client.send(request)
     assert found.status_code in (404, 422), (path, found.status_code)
     assert b"SQLite" not in found.content and b"root:" not in found.content
+
+
+def test_a_mistake_of_ours_is_said_and_the_next_page_is_shown(tmp_path, monkeypatch):
+    def broken(atlas):
+        raise ZeroDivisionError
+
+    with studio(made(tmp_path / "a"), raises=False) as (client, _):
+        monkeypatch.setattr("legenda.show.views.tree.tree", broken)
+        found = client.get("/tree")
+        assert found.status_code == 500
+        assert found.json() == {
+            "error": "Something went wrong inside legenda (ZeroDivisionError); the terminal says "
+            "where."
+        }
+        assert found.headers["content-security-policy"]
+        assert client.get("/graph").status_code == 200
+
+
+def test_two_atlases_are_compared(tmp_path):
+    folder, other = made(tmp_path / "a"), made(tmp_path / "b", seed=1)
+    with studio(folder, against=Atlas(other)) as (client, _):
+        found = client.get("/compare")
+        assert found.status_code == 200 and 'href="/compare"' in found.text
+        assert "matryoshka" in found.text
+        assert client.get("/compare?other=/etc").status_code == 200
 
 
 def test_only_reading_is_asked_of_pages(client):

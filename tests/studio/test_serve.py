@@ -111,6 +111,7 @@ def test_a_port_that_is_taken_is_said():
     with bound("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         assert address(first) == f"http://127.0.0.1:{port}/"
+        assert first.proto == socket.IPPROTO_TCP, "or every answer waits 40 ms for company"
         with pytest.raises(Missing) as missing:
             bound("127.0.0.1", port)
     assert str(missing.value) == (

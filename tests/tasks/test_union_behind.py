@@ -19,7 +19,7 @@ from legenda.tasks.union_scenes import told_scenes
 from tests.tasks.atlas_world import counted, digest_at
 
 WORDS = {0: "red", 1: "car", 2: "ground"}
-SCENES = 8
+SCENES = 7
 
 
 def planted(maps=1, seed=0):
@@ -158,7 +158,7 @@ def test_planted_the_sentence_names_the_first_concept_behind_its_map(tmp_path, o
         found = loaded(row["content"])
         assert row["kind"] == "importance"
         assert found["n"] == SCENES
-        assert found["value"] >= 7 / 8  # .93 of 191 scenes
+        assert found["value"] >= 6 / 7  # .93 of 191 scenes
         assert found["control"] < 0.5
         assert found["low"] > found["control"]
         assert len(found["pairs"]) == SCENES
@@ -177,19 +177,19 @@ def test_planted_the_sentence_names_the_first_concept_behind_its_map(tmp_path, o
 
 
 def test_a_study_that_was_killed_goes_on_and_ends_the_same(tmp_path, once, monkeypatch):
-    pictures, sentences, true = asked(3)
+    pictures, sentences, true = asked(2)
     monkeypatch.setattr(union_behind_atlas, "BATCH", 1)
     with with_concepts(tmp_path / "whole") as atlas:
         gather_behind(atlas, "zoo:scenes", pictures, sentences, also=true, seeds=(0,))
         before = counted(atlas, "explanations")
         gather_behind(atlas, "zoo:scenes", pictures, sentences, also=true, seeds=(0,))
-        assert counted(atlas, "explanations") == before == 3
+        assert counted(atlas, "explanations") == before == 2
 
     calls, nats = [], union_behind_atlas.nats
 
     def dies(*given):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 2:
             raise KeyboardInterrupt
         return nats(*given)
 
@@ -197,9 +197,9 @@ def test_a_study_that_was_killed_goes_on_and_ends_the_same(tmp_path, once, monke
         monkeypatch.setattr(union_behind_atlas, "nats", dies)
         with pytest.raises(KeyboardInterrupt):
             gather_behind(atlas, "zoo:scenes", pictures, sentences, also=true, seeds=(0,))
-        assert counted(atlas, "explanations") == 2
+        assert counted(atlas, "explanations") == 1
         gather_behind(atlas, "zoo:scenes", pictures, sentences, also=true, seeds=(0,))
-        assert len(calls) == 4
+        assert len(calls) == 3
     assert digest_at(tmp_path / "whole") == digest_at(tmp_path / "cut")
 
 
@@ -212,7 +212,7 @@ def test_what_does_not_pair_up_is_refused(tmp_path):
             "and 0 lists of other words."
         )
         with pytest.raises(BadInput) as wrong:
-            gather_behind(atlas, "zoo:scenes", [None], ["a"], seeds=(1, 1))  # pyright: ignore
+            gather_behind(atlas, "zoo:scenes", asked(1)[0], ["a"], seeds=(1, 1))
         assert str(wrong.value) == (
             "maps are fitted with one seed or more, all different; it got [1, 1]."
         )

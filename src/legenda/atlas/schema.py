@@ -109,6 +109,7 @@ CREATE TABLE relations (
 ) STRICT;
 CREATE INDEX relations_by_one ON relations (one);
 CREATE INDEX relations_by_other ON relations (other);
+CREATE INDEX relations_by_kind ON relations (kind, value DESC);
 CREATE TABLE readings (
   picture INTEGER NOT NULL REFERENCES pictures ON DELETE CASCADE,
   set_id INTEGER NOT NULL REFERENCES sets ON DELETE CASCADE,

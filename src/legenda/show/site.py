@@ -65,7 +65,7 @@ PLACES = (
     ("tree", "Tree", "t", RELATED.format("'is-a', 'part-of'")),
     ("graph", "Graph", "g", RELATED.format("'co-occurs'")),
     ("curves", "Faithfulness", "f", RESULTS.format("'faithfulness'")),
-    ("findings", "Findings", "i", RESULTS.format("'audit', 'nulls', 'edit', 'importance'")),
+    ("findings", "Findings", "i", "SELECT 1 FROM results WHERE kind <> 'faithfulness' LIMIT 1"),
 )
 """View, title, the key after `g` that goes there, and what asks whether there is anything."""
 COMPARE = ("compare", "Compare", "c")

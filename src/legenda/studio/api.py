@@ -20,7 +20,9 @@ Offset = Annotated[int, Query(ge=0, le=10**9)]
 Words = Annotated[str, Query(max_length=300)]
 Least = Annotated[float, Field(allow_inf_nan=False)] | Literal[""]
 Chosen = Annotated[int, Field(ge=0, le=2**63 - 1)] | Literal[""]
-READ_ONLY = "this studio shows and changes nothing. Start it with --edit to keep what you do."
+READ_ONLY = (
+    "this studio only shows the atlas. Start it with --edit to keep names and results in it."
+)
 
 
 def routes(studio: Studio) -> APIRouter:

@@ -40,6 +40,7 @@ def application(atlas: Atlas, how: Settings | None = None, openers: Openers | No
     app.add_exception_handler(LegendaError, refused(studio))
     app.add_exception_handler(RequestValidationError, misread)
     app.add_exception_handler(HTTPException, absent(studio))
+    app.add_exception_handler(Exception, broken)
     return Guard(app, studio, how.most, how.patience)
 
 
@@ -83,6 +84,14 @@ async def misread(_: Request, problem: Any) -> Response:
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     sentence = f"{where[:80]} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}."
     return JSONResponse({"error": sentence}, 422, headers={"cache-control": "no-store"})
+
+
+async def broken(_: Request, problem: Exception) -> Response:
+    """A mistake of ours: said without the shell of pages, which may be what is broken."""
+    sentence = (
+        f"Something went wrong inside legenda ({type(problem).__name__}); the terminal says where."
+    )
+    return JSONResponse({"error": sentence}, 500, headers={"cache-control": "no-store"})
 
 
 async def said(studio: Studio, request: Request, status: int, sentence: str) -> Response:

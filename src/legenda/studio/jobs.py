@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Literal
 
 from legenda.errors import LegendaError, Missing, Refused
@@ -77,21 +77,23 @@ class Jobs:
     def __init__(self, threads: Threads, waiting: int = WAITING):
         self.threads, self.waiting, self.closing = threads, waiting, False
         self.all: dict[str, Job] = {}
+        self.lock = Lock()
 
     def begin(self, kind: str, work: Work) -> Job:
         """Take work on, to be done when its turn comes."""
-        open_ = [job for job in self.all.values() if not job.over]
-        if len(open_) > self.waiting:
-            raise Refused(
-                f"the studio has {len(open_)} jobs to do, and takes no more. Wait for them, or "
-                "call some off."
-            )
-        for job in [j for j in self.all.values() if j.over][:-KEPT]:
-            del self.all[job.number]
-        made = Job(kind)
-        self.all[made.number] = made
-        made.future = self.threads.work(lambda: done(made, work))
-        return made
+        with self.lock:
+            left = [job for job in self.all.values() if not job.over]
+            if len(left) > self.waiting:
+                raise Refused(
+                    f"the studio has {len(left)} jobs to do, and takes no more. Wait for them, or "
+                    "call some off."
+                )
+            for job in [j for j in self.all.values() if j.over][:-KEPT]:
+                del self.all[job.number]
+            made = Job(kind)
+            self.all[made.number] = made
+            made.future = self.threads.work(lambda: done(made, work))
+            return made
 
     def find(self, number: str) -> Job:
         """A job by its number."""

@@ -25,6 +25,7 @@ LINKS = StudioLinks()
 TWINS = "SELECT 1 FROM sets GROUP BY kind HAVING count(*) > 1 LIMIT 1"
 """Whether there is something to compare inside one atlas."""
 SORRY = Markup('<h1>{}</h1>\n<p>{}</p>\n<p><a href="/overview">To the overview</a></p>')
+ONWARD = Markup('<p><a href="/live?picture={}">Work on this picture live</a></p>\n')
 Leaf = Annotated[int, Path(ge=1, le=10**9)]
 
 
@@ -64,8 +65,10 @@ def viewed(studio: Studio, view: str, *of: int, **asked: Any) -> Response:
     more = [studio.how.against] if view == "compare" else of
     said = viewer(view)(atlas, *more, **asked)
     title = str(said.get("title", view.capitalize()))
+    shown = body(view, said, LINKS)
+    shown += ONWARD.format(of[0]) if view == "picture" else ""
     extra = ("rename.js",) if view == "unit" and studio.how.edit else ()
-    return whole(studio, body(view, said, LINKS), title, view, extra=extra)
+    return whole(studio, shown, title, view, extra=extra)
 
 
 def whole(

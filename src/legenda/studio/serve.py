@@ -1,7 +1,6 @@
 """The server: it listens on this machine alone, and stops at once when it is told to."""
 
 import socket
-import sys
 from types import FrameType
 from typing import Any
 
@@ -12,8 +11,6 @@ from legenda.studio.security import is_loopback
 
 GRACE = 3
 """Seconds that answers under way have when the server stops."""
-TURN = 0.0005
-"""Seconds after which a busy thread lets another go on, so that the answering loop never waits."""
 
 
 class Server(uvicorn.Server):
@@ -59,7 +56,6 @@ def address(made: socket.socket) -> str:
 
 def serve(app: Any, made: socket.socket) -> None:
     """Answer until Ctrl-C, which is passed on to whoever called."""
-    sys.setswitchinterval(TURN)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, date_header=False,
         timeout_graceful_shutdown=GRACE, timeout_keep_alive=30, lifespan="on", ws="none",

@@ -35,7 +35,7 @@ from legenda.tasks.union_place import Report, changed, command, known, numbered,
 from legenda.types import Images
 
 CONCEPTS = LatentSettings(frames=6, rows=18, per_look=3, fresh=6, pool=64)
-TOKENS = replace(CONCEPTS, values=(0, 0.2, 0.4, 0.6, 0.8, 1))
+TOKENS = replace(CONCEPTS, values=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
 """A token is put everywhere in the end, for what it makes of a picture depends on the picture: of
 64 tokens of zoo:vq 15 were named where half of a picture was left, and 26 where none was."""
 

@@ -100,11 +100,6 @@ def weighed(
     lots: maps by lot; more know the controls better.
     seed: of those, and of intervals.
     """
-    if tokens.shape != nats.shape or nats.shape != tis.shape:
-        raise BadInput(
-            f"tokens are weighed by a number for each cell; it got {tokens.shape} cells, "
-            f"{nats.shape} nats and {tis.shape} slopes. Measure the same pictures."
-        )
     one, other = occurrence(tokens, nats, size), occurrence(tokens, tis, size)
     known = np.flatnonzero(one.images >= least)
     if len(known) < 3:

@@ -73,10 +73,8 @@ def latents_in(
 
 
 def bare(set_id: int, token: int, cells: int) -> UnitEntry:
-    """A token of which no more is known than whether it was seen."""
-    why = "" if cells else "no picture that was read holds it"
-    state = "unread" if cells else "dead"
-    return UnitEntry(set_id, token, f"token {token}", state, "", why, facts={"cells": cells})
+    """A token of which no more is known than how often it was seen; surveys tell which are dead."""
+    return UnitEntry(set_id, token, f"token {token}", facts={"cells": cells})
 
 
 def numbered(atlas: Atlas, set_id: int) -> dict[int, int]:

@@ -2,8 +2,16 @@
 
 Pictures as tokens are counted as any units are (`core.cooccurrence`): a pair has the lift of being
 in one picture, with an interval. Of many pairs the strongest is strong by selection, so that the
-measure of all is the strongest pair of shuffled pictures, in which tokens are as frequent and know
-nothing of each other: a pair is kept where the lower end of its lift is above that of this control.
+measure of all are shuffled pictures, in which tokens are as frequent and know nothing of each
+other. With l_p the lower end of the lift of pair p, and l° those of S shuffles,
+
+    p is kept  ⇔  l_p > max_s max_q l°_sq                                 (1)
+
+so that where no token knows of another, any pair at all is kept with a chance of 1 / (S + 1).
+
+References
+----------
+Westfall, Young. Resampling-based multiple testing. Wiley 1993. (1), the largest of all tests.
 """
 
 from time import perf_counter
@@ -13,7 +21,7 @@ from legenda.atlas.entries import RelationEntry, StudyEntry
 from legenda.atlas.keys import digest_of
 from legenda.atlas.store import Atlas
 from legenda.atlas.write import put_relations, put_result
-from legenda.core.cooccurrence import Lift, PairCounts, strongest_pairs
+from legenda.core.cooccurrence import Lift, PairCounts
 from legenda.errors import BadInput
 from legenda.models.vq import VQ
 from legenda.tasks.atlas_models import held, kept, model_entry, provenance
@@ -21,7 +29,7 @@ from legenda.tasks.run_identity import dictionary_digest
 from legenda.tasks.union_place import Report, command, tokens_in
 from legenda.types import Tokens
 
-KEPT, LISTED = 400, 60
+KEPT, LISTED, LOTS = 400, 60, 19
 MOST = 4096
 """Tokens whose pairs are counted, the most frequent: memory goes with the square."""
 
@@ -37,9 +45,9 @@ class Together(NamedTuple):
 
 
 def together(
-    tokens: Tokens, size: int, least: int = 5, most: int = KEPT, seed: int = 0
+    tokens: Tokens, size: int, least: int = 5, most: int = KEPT, lots: int = LOTS, seed: int = 0
 ) -> Together:  # fmt: skip
-    """Pairs whose lift is above that of the strongest pair of shuffled pictures.
+    """Equation (1).
 
     Parameters
     ----------
@@ -47,7 +55,8 @@ def together(
     size: how many tokens there are.
     least: pictures that hold both; more keep fewer pairs, more surely.
     most: pairs that are kept.
-    seed: of the shuffle.
+    lots: shuffles; more make it rarer that chance keeps a pair.
+    seed: of these.
     """
     cells = tokens.flatten().cpu().bincount(minlength=size)
     some = [t for t in cells.argsort(descending=True, stable=True)[:MOST].tolist() if cells[t]]
@@ -57,10 +66,14 @@ def together(
             f"{len(tokens)} pictures with {len(some)} tokens. Give more pictures."
         )
     pairs = PairCounts(size, some).update(tokens.cpu()).result()
-    found = strongest_pairs(pairs, most, least, seed)
-    limit = max(1.0, found.control.interval[0]) if found.control else 1.0
+    found = pairs.strongest(most, least)
+    dealt = [pairs.shuffled(seed * 100_003 + lot).strongest(1, least) for lot in range(lots)]
+    control = max(
+        (one for some in dealt for one in some), key=lambda p: p.interval[0], default=None
+    )
+    limit = max(1.0, control.interval[0]) if control else 1.0
     asked = int((pairs.pairs.triu(1) >= least).sum())
-    return Together(tuple(p for p in found.pairs if p.interval[0] > limit), found.control, asked)
+    return Together(tuple(p for p in found if p.interval[0] > limit), control, asked)  # (1)
 
 
 def gather_together(

@@ -78,6 +78,7 @@
       outcome.prepend(p);
     }
     for (const pair of outcome.querySelectorAll(".pair")) cells(pair);
+    document.getElementById("said").textContent = "The result is there.";
     outcome.dataset.done = String(Number(outcome.dataset.done || 0) + 1);
   };
   const needed = (place) => {
