@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-demo: $(INSTALLED) ## explain a scene and a photograph; writes one HTML page
+demo: $(INSTALLED) ## an atlas of the models that ship, and its report as one HTML page
 	@$(BIN)/legenda zoo fetch photos || true  # a model of real pictures, about 100 MB, once
 	@$(BIN)/legenda demo
 
