@@ -23,6 +23,8 @@ ROWS = {
         "latents-18": "benchmarks.speed.latents_18",
         "atlas-open": "benchmarks.speed.atlas_open",
         "atlas-write": "benchmarks.speed.atlas_write",
+        "report": "benchmarks.speed.report",
+        "unit-page": "benchmarks.speed.unit_page",
     },
     "truth": {
         "scenes-model": "benchmarks.truths.scenes_model",

@@ -345,6 +345,9 @@ def test_shipped_models_of_an_atlas_are_offered_and_those_of_strangers_are_not(t
         bench = Bench(atlas, ("my.models:make",), "cpu", Openers())
         assert bench.offered("agreement") == ["zoo:scenes", "my.models:make"]
         assert bench.offered("latents") == ["zoo:vae", "my.models:make"]
+        put_model(atlas, ModelEntry("zoo:photos", "towers alone"))
+        assert bench.offered("agreement") == ["zoo:scenes", "zoo:photos", "my.models:make"]
+        assert bench.offered("latents") == ["zoo:vae", "my.models:make"]
 
 
 def test_a_model_without_latents_is_refused_in_a_sentence():

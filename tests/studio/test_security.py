@@ -171,6 +171,17 @@ def test_an_answer_that_has_begun_may_take_its_time():
     assert asked(stream, [], "GET", patience=0.05)[:2] == (200, b"done")
 
 
+def test_sockets_are_closed_unheard():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(whole, Held())
+    asyncio.run(guard({**scope(), "type": "websocket"}, asyncio.sleep, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
 def test_every_answer_forbids_frames_scripts_and_guesses(tmp_path):
     folder = made(tmp_path / "a")
     with studio(folder) as (client, _):

@@ -68,9 +68,9 @@ class Bench:
         marks = ", ".join("?" * len(TOOLS[tool]))
         rows = self.atlas.all(
             "SELECT DISTINCT m.ref FROM models m LEFT JOIN sets s ON s.model = m.id "
-            f"WHERE (s.kind IN ({marks}) OR s.id IS NULL) AND substr(m.ref, 1, ?) = ? "
+            f"WHERE (s.kind IN ({marks}) OR (? AND s.id IS NULL)) AND substr(m.ref, 1, ?) = ? "
             "ORDER BY m.id LIMIT 50",
-            *TOOLS[tool], len(SHIPPED), SHIPPED,
+            *TOOLS[tool], tool == "agreement", len(SHIPPED), SHIPPED,
         )  # fmt: skip
         return list(dict.fromkeys([*(row["ref"] for row in rows), *self.given]))
 

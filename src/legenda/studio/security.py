@@ -71,8 +71,11 @@ class Guard:
         self.app, self.studio, self.most, self.patience = app, studio, most, patience
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no sockets here to be opened
+            await send({"type": "websocket.close", "code": 1008})
             return
         refused = refusal(scope, self.studio.token, self.most)
         body = Body(receive, self.most, self.patience)
