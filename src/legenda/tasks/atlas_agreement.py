@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from legenda.agreement import Agreement, explanations, judged, opened
 from legenda.atlas.entries import (
@@ -35,6 +36,7 @@ from legenda.tasks.atlas_curves import curves_of
 from legenda.tasks.atlas_models import held, model_entry, provenance, target_key
 from legenda.tasks.atlas_pictures import frame_of, picture_entry, put_codes, reading, with_nats
 from legenda.tasks.run_kept import finite
+from legenda.tasks.word_maps import MOST, word_maps
 
 Report = Callable[[str, int, int], None]
 RANDOMS, BATCH = 8, 16
@@ -129,7 +131,7 @@ def planned(
     settings = {
         "model": model.ref, "weights": model.digest, "site": model.site,
         "preprocess": repr(dual.preprocess), "pairs": asked, "randoms": randoms, "curves": curves,
-        "method": "m2ib", "seed": seed,
+        "method": "m2ib", "words": MOST, "seed": seed,
     }  # fmt: skip
     many = sum(map(len, sentences))
     title = f"Why {many} pairs of pictures and sentences agree, by {model.ref}"
@@ -158,7 +160,8 @@ def explained(
             frame = frame_of(dual.preprocess, pair.shown.picture.size, pair.kept)
             if pair.first:
                 beside_codes(atlas, picture, found)
-            writer.add(entry_of(pair, picture, found, frame))
+            mapped = word_maps(dual, found) if pair.first else ([], None)
+            writer.add(entry_of(pair, picture, found, frame, *mapped))
             made[pair.key] = found
             report("explaining pairs", done, len(left))
     return made
@@ -173,15 +176,18 @@ def plainly(dual: Dual, pairs: Sequence[Pair]) -> Iterator[Agreement]:
 
 
 def entry_of(
-    pair: Pair, picture: int, found: Agreement, frame: list[float]
+    pair: Pair, picture: int, found: Agreement, frame: list[float], mapped: list[int],
+    maps: Tensor | None,
 ) -> ExplanationEntry:  # fmt: skip
-    """One pair as it is kept."""
+    """One pair as it is kept, with the maps of the words that were asked about."""
     drawn = found.image.map()[0].detach().cpu().float().contiguous()
     arrays = {"map": drawn, "words": torch.tensor([word.score for word in found.words])}
     facts = {
         "grid": list(drawn.shape), "frame": frame, "unit": found.unit,
         "words": [word.text for word in found.words],
     }  # fmt: skip
+    if mapped and maps is not None:
+        arrays["word_maps"], facts["mapped"] = maps, mapped
     return ExplanationEntry(
         pair.key, f"similar to {pair.sentence!r}", "InformationBottleneck", None, picture,
         EvidenceEntry("attribution", arrays, facts), (), found.scores, figures(found),

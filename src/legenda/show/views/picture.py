@@ -100,7 +100,7 @@ def _map(atlas: Atlas, row: Any, size: tuple[int, int], flagged: bool) -> Plain:
         return none
     held, arrays = loaded(row["held"]), atlas.arrays(row["evidence"])
     unit = shown(str(held.get("unit") or ""), 30)
-    words = _words(held.get("words") or [], arrays, flagged, unit)
+    words = _words(held.get("words") or [], _of_words(held, arrays), flagged, unit)
     if "map" not in arrays or arrays["map"].ndim != 2:
         return {**none, "unit": unit, "words": words}
     values = arrays["map"].double().numpy()
@@ -120,12 +120,21 @@ def _map(atlas: Atlas, row: Any, size: tuple[int, int], flagged: bool) -> Plain:
     }
 
 
+def _of_words(held: Plain, arrays: Plain) -> Plain:
+    """The tensors of an attribution, `word_maps` by the number of the word."""
+    maps = arrays.get("word_maps")
+    if maps is None:
+        return arrays
+    numbers = held.get("mapped") or range(len(maps))
+    return {**arrays, "word_maps": dict(zip(numbers, maps, strict=False))}
+
+
 def _words(said: list[str], arrays: Plain, flagged: bool, unit: str) -> list[Plain]:
     """Words with what each contributes, and each with a map where there is one."""
     scores = arrays["words"].double().tolist() if "words" in arrays else [0.0] * len(said)
-    maps = arrays.get("word_maps")
+    maps = arrays.get("word_maps") or {}
     most = max(map(abs, scores), default=0.0) or 1.0
-    top = float(maps.abs().max()) if maps is not None and maps.numel() else None
+    top = max((float(m.abs().max()) for m in maps.values()), default=None)
     return [
         {
             "text": shown(word, 40),
@@ -133,9 +142,9 @@ def _words(said: list[str], arrays: Plain, flagged: bool, unit: str) -> list[Pla
             "share": f"{abs(score) / most:.3f}",
             "against": score < 0,
             "say": f"{shown(word, 40)}: {short(score)} {unit}",
-            "map": None if maps is None else heat(maps[i].double().numpy(), top, flagged),
-            "ramp": None if maps is None else ramp(maps[i].double().numpy(), flagged),
-            "high": None if top is None else f"{short(top)} {unit}",
+            "map": None if i not in maps else heat(maps[i].double().numpy(), top, flagged),
+            "ramp": None if i not in maps else ramp(maps[i].double().numpy(), flagged),
+            "high": None if i not in maps or top is None else f"{short(top)} {unit}",
         }
         for i, (word, score) in enumerate(zip(said, scores, strict=False))
     ]
