@@ -44,6 +44,7 @@ ROWS = {
         "latents-published": "benchmarks.truths.latents_published",
         "null-sheets": "benchmarks.truths.null_sheets",
         "kill-study": "benchmarks.truths.kill_study",
+        "union": "benchmarks.truths.union_rows",
     },
 }
 

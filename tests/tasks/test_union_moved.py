@@ -13,13 +13,14 @@ from legenda.tasks.latent_settings import LatentSettings
 from legenda.tasks.union_moved import Recipe, gather_moved
 from tests.tasks import palette
 from tests.tasks.atlas_world import counted, digest_at
-from tests.tasks.palette import BLUE, COLOURS, RED
+from tests.tasks.palette import BLUE, COLOURS, RED, YELLOW
 
 BLACK, WHITE = 0, 1
-SMALL = replace(
-    TOKENS, frames=5, rows=8, per_look=2, fresh=4, pool=24, values=(0.0, 0.5, 0.75, 1.0)
-)
 ADDED = LatentSettings(frames=5, rows=8, per_look=2, fresh=4, pool=24)
+SMALL = replace(ADDED, per_look=1, values=(0.0, 0.5, 0.75, 1.0))
+
+
+DARK_TWICE = ("to dark", "to dark", "to bright", "to bright")
 
 
 def tokens():
@@ -36,18 +37,16 @@ def pictures(count=32, colours=(120, 136)):
 def test_planted_tokens_are_told_of_by_their_colours(tmp_path):
     with Atlas(tmp_path, write=True) as atlas:
         study = gather_moved(
-            atlas, tokens(), pictures(), only=[BLACK, WHITE, RED, BLUE], settings=SMALL
+            atlas, tokens(), pictures(), only=[BLACK, WHITE, RED, BLUE, YELLOW], settings=SMALL
         )
         rows = {r["number"]: r for r in atlas.all("SELECT * FROM units")}
         assert len(rows) == len(COLOURS)
-        for token, ends in ((BLACK, "to dark"), (WHITE, "to bright")):
+        for token, ends in zip((BLACK, BLUE, WHITE, YELLOW), DARK_TWICE, strict=True):
             assert rows[token]["state"] == "named"
             assert rows[token]["name"].startswith("brightness")
             assert rows[token]["name"].endswith(ends)
-        assert rows[RED]["state"] == rows[BLUE]["state"] == "named"
-        assert "red" in rows[RED]["name"]
-        assert "blu" in rows[BLUE]["name"]
-        assert rows[WHITE]["certainty"] > 0.5
+        assert rows[RED]["name"] == "colour of the background, bluish to reddish"
+        assert rows[WHITE]["low"] < rows[WHITE]["certainty"] < rows[WHITE]["high"]
         assert "moves" in loaded(rows[RED]["facts"])
         one = atlas.one("SELECT * FROM explanations WHERE unit = ?", rows[RED]["id"])
         assert one["by"] == "TokenDoses"
@@ -112,7 +111,7 @@ def test_a_token_that_has_a_name_keeps_it_and_gets_what_it_does(tmp_path):
         assert (rows[WHITE]["name"], rows[WHITE]["certainty"]) == ("snow", 0.9)
         facts = loaded(rows[WHITE]["facts"])
         assert facts["a"] == 1
-        assert facts["moves"].startswith("Brightness goes from")
+        assert facts["moves"].startswith("Brightness of the background goes")
         assert rows[BLACK]["state"] == "named"
 
 

@@ -124,7 +124,11 @@ def test_tokens_are_weighed_into_an_atlas_once(tmp_path, monkeypatch):
         row = atlas.one("SELECT kind, content FROM results WHERE study = ?", study)
         found = loaded(row["content"])
         assert row["kind"] == "importance"
-        assert [one["token"] for one in found["tokens"][:2]] in ([RED, GREEN], [GREEN, RED])
+        numbers_ = dict(atlas.all("SELECT id, number FROM units"))
+        assert {numbers_[one["unit"]] for one in found["tokens"][:2]} == {RED, GREEN}
+        low, high = map(float, found["tokens"][0]["nats between"].split(" and "))
+        assert low <= found["tokens"][0]["nats"] <= high
+        assert low > found["tokens"][0]["nats by lot"]
         assert found["tokens"][0]["nats"] > found["tokens"][0]["nats by lot"]
         assert found["agreement"][0]["control"] is not None
         unit = found["tokens"][0]["unit"]

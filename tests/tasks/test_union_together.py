@@ -20,6 +20,15 @@ def test_planted_two_tokens_that_are_painted_together_are_the_only_pair():
     assert pair.value == pytest.approx(3)  # in every third picture
     assert found.control.interval[0] < 1.2 < pair.interval[0]
     assert found.asked > 10
+    assert found.above == 1
+
+
+def test_fewer_pairs_may_be_kept_than_there_are():
+    twice = torch.cat([pictures(), pictures() + 8], 1)  # every token has a shadow
+    found = together(twice, 16, most=2)
+    assert len(found.pairs) == 2
+    assert found.above > 2
+    assert found.pairs == together(twice, 16).pairs[:2]
 
 
 def test_pictures_that_know_of_no_pair_have_none():

@@ -15,8 +15,8 @@ TAKES = {
     "together": ("model", "images", "labels"), "moved": ("model", "images", "labels"),
 }  # fmt: skip
 """Options that each of them knows; the others ask the models that ship."""
-MOVED = 96
-"""Tokens that are moved, and pictures that they are moved in, at most."""
+MOVED, FEW = 96, 16
+"""Tokens that are moved at most, as many pictures that they are moved in; and of a quick look."""
 
 
 def union(
@@ -213,7 +213,7 @@ def moved(asked: Asked, vq: Any, survey: Any, read: Any) -> int:
     from legenda.tasks.union_moved import TOKENS, gather_moved
 
     often = read.flatten().bincount(minlength=len(vq.codebook))
-    most = min(16 if asked.quick else MOVED, int((often > 0).sum()))
+    most = min(FEW if asked.quick else MOVED, int((often > 0).sum()))
     some = sorted(often.argsort(descending=True, stable=True)[:most].tolist())
     x = torch.cat([pixels(vq, one.image) for one in survey.labels.images[:MOVED]])
     return gather_moved(

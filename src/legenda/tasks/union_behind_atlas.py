@@ -9,26 +9,25 @@ the sentence names (a house is a building).
 Pairs are written as they are done; what was written is not made again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from legenda.agreement import begun, method_for, opened, pixels
+from legenda.agreement import opened
 from legenda.atlas.entries import EvidenceEntry, ExplanationEntry, Said, StudyEntry
 from legenda.atlas.keys import key_of
-from legenda.atlas.store import Atlas, loaded
+from legenda.atlas.store import Atlas
 from legenda.atlas.write import end_study, put_picture, put_result, put_study
 from legenda.atlas.writer import Writer
 from legenda.core.codes import Codes
 from legenda.core.explanation import Score
-from legenda.core.interval import wilson
+from legenda.corpus.view_box import Preprocess
 from legenda.errors import BadInput
 from legenda.models.dual import Dual
-from legenda.references import reference_for
 from legenda.tasks.atlas_concept_pictures import Shown, encoded
 from legenda.tasks.atlas_models import held, model_entry, provenance, target_key
 from legenda.tasks.atlas_pictures import (
@@ -42,10 +41,11 @@ from legenda.tasks.atlas_pictures import (
 from legenda.tasks.reading import Reader
 from legenda.tasks.run_identity import dictionary_digest
 from legenda.tasks.union_behind import Behind, behind, first_by_lot, fitted
-from legenda.tasks.union_place import Report, command, concepts_in, line
+from legenda.tasks.union_behind_table import summed
+from legenda.tasks.union_maps import Mapped, mapped
+from legenda.tasks.union_place import Report, command, concepts_in
 
 BATCH, DEALT, KEPT = 8, 100, 8
-FIRST = "first concept is named by the sentence"
 
 
 def gather_behind(
@@ -89,13 +89,9 @@ def gather_behind(
     with Writer(atlas, study) as writer:
         for start in range(0, len(left), BATCH):
             some = left[start : start + BATCH]
-            shown, said = [pictures[i] for i in some], [sentences[i] for i in some]
-            maps, codes = nats(dual, shown, said, seeds), encoded(reader, [p.picture for p in shown])  # fmt: skip # noqa: E501
-            for row, i in enumerate(some):
-                one = Codes(codes.index[row : row + 1], codes.weight[row : row + 1], codes.size)
-                words = {*sentences[i].lower().split(), *also[i]}
-                made = explained(reader, dual, keys[i], shown[row], said[row], maps[row], one, words, seed)  # fmt: skip # noqa: E501
-                writer.add(written(atlas, set_id, ids, made))
+            pairs = [Pair(keys[i], pictures[i], sentences[i], tuple(also[i])) for i in some]
+            for pair, found in zip(pairs, explained(reader, dual, pairs, seeds, seed), strict=True):
+                writer.add(written(atlas, set_id, ids, pair, found))
             report("looking behind maps", min(start + BATCH, len(left)), len(left))
     with atlas.writing():
         title = f"Concepts of {folder_ref} behind {len(pictures)} maps"
@@ -137,34 +133,54 @@ def entry_of(
     return StudyEntry("behind", title, settings, provenance(device), command("behind", folder_ref))
 
 
-def nats(
-    dual: Dual, shown: Sequence[Shown], sentences: Sequence[str], seeds: Sequence[int]
-) -> Float[Tensor, "b s h w"]:
-    """The maps of pairs, for each seed."""
-    x = pixels(dual, [one.picture for one in shown])
-    reference = reference_for(dual, [one.picture for one in shown], sentences)
-    target, units, found = dual.similar_to_text(list(sentences)), begun(dual.image, x), []
-    for seed in seeds:
-        how = method_for(dual, "image", "m2ib", reference, {"seed": seed})
-        found.append(how(units, x, target).map())
-    return torch.stack(found, 1).detach().cpu().double()
+class Pair(NamedTuple):
+    """A picture with its sentence, the key of both, and what else is true of what it names."""
+
+    key: str
+    shown: Shown
+    sentence: str
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What lies behind the map of a pair.
+
+    Parameters
+    ----------
+    view, grid: how the model looks at the picture, and where its concepts lie.
+    mapped: its maps; `laid` is their mean on the grid of the concepts.
+    codes: which concepts are on, and where.
+    behind: the named ones, the first ranked first.
+    right: whether the first is named by the sentence.
+    by_lot: how often that is so where the nats are dealt by lot, of `DEALT` times.
+    """
+
+    view: Preprocess
+    grid: tuple[int, int]
+    mapped: Mapped
+    laid: Float[Tensor, " n"]
+    codes: Codes
+    behind: list[Behind]
+    right: bool
+    by_lot: int
 
 
 def explained(
-    reader: Reader, dual: Dual, key: str, shown: Shown, sentence: str,
-    maps: Float[Tensor, "s h w"], codes: Codes, true: set[str], seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    """One pair: its concepts, and what comes first by lot."""
-    grid: Any = reader.model.grid
-    laid = fitted(maps, grid)
-    found = behind(laid, codes, reader.words, count=KEPT, seed=seed)
-    lots = first_by_lot(laid, codes, reader.words, DEALT, seed)
-    return {
-        "key": key, "shown": shown, "sentence": sentence, "map": maps.mean(0), "laid": laid.mean(0),
-        "codes": codes, "grid": grid, "view": dual.preprocess, "found": found,
-        "right": bool(found) and named_by(found[0].word or "", true),
-        "by lot": sum(named_by(word, true) for word in lots), "lots": len(lots),
-    }  # fmt: skip
+    reader: Reader, dual: Dual, pairs: Sequence[Pair], seeds: Sequence[int], seed: int
+) -> Iterator[Found]:
+    """Look behind the maps of some pairs."""
+    pictures, grid = [pair.shown.picture for pair in pairs], tuple(reader.model.grid)
+    maps = mapped(dual, pictures, [pair.sentence for pair in pairs], seeds)
+    codes = encoded(reader, pictures)
+    for row, (pair, one) in enumerate(zip(pairs, maps, strict=True)):
+        own = Codes(codes.index[row : row + 1], codes.weight[row : row + 1], codes.size)
+        laid, true = fitted(one.maps, grid), {*pair.sentence.lower().split(), *pair.also}
+        best = behind(laid, own, reader.words, count=KEPT, seed=seed)
+        lots = first_by_lot(laid, own, reader.words, DEALT, seed)
+        right = bool(best) and named_by(best[0].word or "", true)
+        by_lot = sum(named_by(word, true) for word in lots)
+        yield Found(dual.preprocess, grid, one, laid.mean(0), own, best, right, by_lot)
 
 
 def named_by(word: str, true: set[str]) -> bool:
@@ -173,29 +189,27 @@ def named_by(word: str, true: set[str]) -> bool:
 
 
 def written(
-    atlas: Atlas, set_id: int, ids: dict[int, int], made: dict[str, Any]
+    atlas: Atlas, set_id: int, ids: dict[int, int], pair: Pair, found: Found
 ) -> ExplanationEntry:
     """One pair as it is kept; its nats stand beside the units of the same patches."""
-    shown, found, sentence = made["shown"], made["found"], made["sentence"]
-    kept = picture_entry(*shown)
+    kept = picture_entry(*pair.shown)
     picture = put_picture(atlas, kept)
-    frame = frame_of(made["view"], shown.picture.size, kept)
+    frame = frame_of(found.view, pair.shown.picture.size, kept)
     there = reading(atlas, set_id, picture)
     if there is None or "nats" not in there.arrays:  # else another sentence stands for the picture
-        codes = codes_entry(made["codes"], made["grid"], frame)
-        put_codes(atlas, set_id, {picture: with_nats(codes, made["laid"], f"of {sentence!r}")})
-    drawn = made["map"].float().contiguous()
+        codes = with_nats(codes_entry(found.codes, found.grid, frame), found.laid, f"of {pair.sentence!r}")  # fmt: skip # noqa: E501
+        put_codes(atlas, set_id, {picture: codes})
+    drawn = found.mapped.maps.mean(0).float().contiguous()
     facts = {"grid": list(drawn.shape), "frame": frame, "unit": "nats", "words": []}
-    scores = tuple(score_of(one) for one in found[:1])
     said = {
-        "sentence": sentence, "behind": [rowed(one, ids[one.unit]) for one in found],
-        "named first": made["right"], "by lot": made["by lot"], "lots": made["lots"],
+        "sentence": pair.sentence, "behind": [rowed(one, ids[one.unit]) for one in found.behind],
+        "named first": found.right, "by lot": found.by_lot, "lots": DEALT, **found.mapped.facts,
     }  # fmt: skip
     return ExplanationEntry(
-        made["key"], f"concepts behind {sentence!r}", "InformationBottleneck and concepts", None,
+        pair.key, f"concepts behind {pair.sentence!r}", "InformationBottleneck and concepts", None,
         picture, EvidenceEntry("attribution", {"map": drawn}, facts),
-        tuple(Said(one.word or f"concept {one.unit}", "nats behind the map") for one in found),
-        scores, said,
+        tuple(Said(one.word or f"concept {one.unit}", "nats of the map") for one in found.behind),
+        tuple(score_of(one) for one in found.behind[:1]), said,
     )  # fmt: skip
 
 
@@ -215,24 +229,3 @@ def rowed(one: Behind, unit: int) -> dict[str, Any]:
         "excess": one.excess, "low": one.interval[0], "high": one.interval[1],
         "standing": one.standing,
     }  # fmt: skip
-
-
-def summed(atlas: Atlas, study: int, keys: Sequence[str]) -> dict[str, Any]:
-    """How often the first concept is one that the sentence names, and every pair's first."""
-    rows = {
-        row["key"]: (row["picture"], loaded(row["facts"]))
-        for row in atlas.all("SELECT key, picture, facts FROM explanations WHERE study = ?", study)
-    }
-    pairs = [rows[key] for key in keys]
-    right, n = sum(bool(facts["named first"]) for _, facts in pairs), len(pairs)
-    lots, dealt = (sum(facts[name] for _, facts in pairs) for name in ("by lot", "lots"))
-    score = Score(
-        FIRST, right / n, wilson(right, n), n, True, lots / dealt,
-        wilson(round(n * lots / dealt), n), "share of pairs",
-    )  # fmt: skip
-    firsts = [
-        {"picture": picture, "sentence": facts["sentence"], **(facts["behind"] or [{}])[0]}
-        for picture, facts in pairs
-    ]
-    table = [{k: v for k, v in one.items() if k not in ("standing",)} for one in firsts]
-    return {"question": FIRST, **line(score), "pairs": table}

@@ -114,7 +114,7 @@ def row(trial: Trial, seed: int = 0) -> dict[str, Any]:
     whole = (trial.clean - trial.nothing).double()
     seeds = [float((trial.clean - one).double().sum() / whole.sum()) for one in trial.without]
     said: dict[str, Any] = {
-        "system": trial.system, "name": f"{trial.name}: {trial.part}", "value": found.value,
+        "system": trial.system, "name": trial.name, "taken": trial.part, "value": found.value,
         "low": found.interval[0], "high": found.interval[1], "n": found.n,
         "control": found.control, "control_low": low, "control_high": high, "of": trial.number,
         "seeds": len(trial.without), "by seed": seeds, "draws by lot": len(trial.by_lot),

@@ -115,23 +115,27 @@ def score(
 def table(found: Weighed, ids: dict[int, int], by: str) -> dict[str, Any]:
     """Agreement first, then the tokens with the most nats."""
     order = found.known[np.argsort(-found.nats.mean[found.known], kind="stable")]
-    rank = {t: i + 1 for i, t in enumerate(found.known[np.argsort(-found.tis.mean[found.known], kind="stable")].tolist())}  # fmt: skip # noqa: E501
     return {
         "question": "do nats and slopes name the same tokens", "nats are": by,
         "agreement": [line(s, measure=s.name) for s in (found.tokens_agree, found.cells_agree)],
-        "tokens": [row(found, token, rank[token], ids[token]) for token in order[:LISTED].tolist()],
+        "tokens": [row(found, token, ids[token]) for token in order[:LISTED].tolist()],
         "compared": len(found.known),
     }  # fmt: skip
 
 
-def row(found: Weighed, token: int, rank: int, unit: int) -> dict[str, Any]:
+def row(found: Weighed, token: int, unit: int) -> dict[str, Any]:
     """One token of the table."""
     one, other = found.nats, found.tis
-    said = {
-        "token": token, "nats": one.mean[token], "low": one.low[token], "high": one.high[token],
-        "nats by lot": found.nats_by_lot[token], "slope": other.mean[token],
-        "slope by lot": found.tis_by_lot[token], "rank by slope": rank,
-        "slope_low": other.low[token], "slope_high": other.high[token],
-        "pictures": int(one.images[token]), "unit": unit,
+    return {
+        "unit": unit, "pictures": int(one.images[token]),
+        "nats": float(one.mean[token]), "nats between": between(one, token),
+        "nats by lot": float(found.nats_by_lot[token]),
+        "slope": float(other.mean[token]), "slope between": between(other, token),
+        "slope by lot": float(found.tis_by_lot[token]),
     }  # fmt: skip
-    return {k: (v if isinstance(v, int) else float(v) if isfinite(v) else None) for k, v in said.items()}  # fmt: skip # noqa: E501
+
+
+def between(found: Occurrence, token: int) -> str:
+    """An interval in words."""
+    ends = float(found.low[token]), float(found.high[token])
+    return "{:.3g} and {:.3g}".format(*ends) if all(map(isfinite, ends)) else ""

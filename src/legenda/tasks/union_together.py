@@ -17,11 +17,14 @@ Westfall, Young. Resampling-based multiple testing. Wiley 1993. (1), the largest
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from jaxtyping import Float
+from torch import Tensor
+
 from legenda.atlas.entries import RelationEntry, StudyEntry
 from legenda.atlas.keys import digest_of
 from legenda.atlas.store import Atlas
 from legenda.atlas.write import put_relations, put_result
-from legenda.core.cooccurrence import Lift, PairCounts
+from legenda.core.cooccurrence import Lift, PairCounts, Pairs, lifts
 from legenda.errors import BadInput
 from legenda.models.vq import VQ
 from legenda.tasks.atlas_models import held, kept, model_entry, provenance
@@ -41,6 +44,7 @@ class Together(NamedTuple):
 
     pairs: tuple[Lift, ...]
     control: Lift | None
+    above: int
     asked: int
 
 
@@ -72,8 +76,18 @@ def together(
         (one for some in dealt for one in some), key=lambda p: p.interval[0], default=None
     )
     limit = max(1.0, control.interval[0]) if control else 1.0
-    asked = int((pairs.pairs.triu(1) >= least).sum())
-    return Together(tuple(p for p in found if p.interval[0] > limit), control, asked)  # (1)
+    low = lower(pairs, least)
+    kept = tuple(pair for pair in found if pair.interval[0] > limit)  # (1)
+    return Together(kept, control, int((low > limit).sum()), len(low))
+
+
+def lower(pairs: Pairs, least: int) -> Float[Tensor, " p"]:
+    """The lower end of the lift of all pairs that enough pictures hold."""
+    rows, columns = (pairs.pairs.triu(1) >= least).nonzero(as_tuple=True)
+    counts = pairs.counts.double()
+    return lifts(pairs.images, counts[rows], counts[columns], pairs.pairs[rows, columns].double())[
+        1
+    ]
 
 
 def gather_together(
@@ -136,7 +150,7 @@ def table(found: Together, pictures: int) -> dict[str, Any]:
         for p in found.pairs[:LISTED]
     ]  # fmt: skip
     return {
-        "pairs above chance": len(found.pairs), "pairs asked": found.asked, "pictures": pictures,
+        "pairs above chance": found.above, "pairs asked": found.asked, "pictures": pictures,
         "control": None if control is None else control.value,
         "control_low": None if control is None else control.interval[0],
         "control_high": None if control is None else control.interval[1], "pairs": rows,

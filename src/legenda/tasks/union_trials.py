@@ -41,16 +41,16 @@ SEEDS = (0, 1, 2)
 
 def patches(
     dual: Dual, pictures: Sequence[Any], sentences: Sequence[str], area: float = 0.25,
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] = SEEDS, lots: Sequence[int] = SEEDS,
 ) -> Trial:  # fmt: skip
-    """M2IB: the patches with the most nats go."""
+    """M2IB: the patches with the most nats go, by maps of several seeds."""
     x, target = pixels(dual, list(pictures)), dual.similar_to_text(list(sentences))
     reference, units = reference_for(dual, list(pictures), sentences), begun(dual.image, x)
     maps = [method_for(dual, "image", "m2ib", reference, {"seed": s})(units, x, target) for s in seeds]  # fmt: skip # noqa: E501
     one = maps[0]
     removal = Removal(units, x, target, one)
     own = torch.stack([first(ranks(x, m, s), m.drawn, area) for m, s in zip(maps, seeds, strict=True)])  # fmt: skip # noqa: E501
-    other = torch.stack([first(ranks(x, dealt(one, s), s), one.drawn, area) for s in seeds])
+    other = torch.stack([first(ranks(x, dealt(one, s), s), one.drawn, area) for s in lots])
     ends = removal(torch.stack([torch.zeros_like(one.drawn), one.drawn]))
     return Trial(
         "M2IB", "nats of patches", "cosine", f"{area:.0%} of the patches", ends[0].cpu(),
@@ -178,9 +178,8 @@ def latents(
     away = [away_from(middle, held, columns, spread) for held in (own, *other.values())]
     clean = away_from(middle, [whole] * len(columns), columns, spread)
     known = torch.stack([clean, *away]).isfinite().all(0)
-    many = known.sum(0).clamp(min=1)
-    rows = known.any(0)
-    clean, away = (clean.nan_to_num() * known).sum(0) / many, [(a.nan_to_num() * known).sum(0) / many for a in away]  # fmt: skip # noqa: E501
+    many, rows = known.sum(0).clamp(min=1), known.any(0)
+    clean, *away = ((a.nan_to_num() * known).sum(0) / many for a in (clean, *away))
     return Trial(
         "Latents", "named latent", "distance of its attribute from the median picture, in spreads",
         "one latent put to its median", clean[rows], torch.zeros(int(rows.sum())).double(),
