@@ -3,7 +3,6 @@ import json
 import pytest
 from PIL import Image
 
-from legenda import cli
 from legenda.atlas.entries import StudyEntry
 from legenda.atlas.store import Atlas
 from legenda.atlas.write import put_study
@@ -14,12 +13,6 @@ from tests.tasks import token_world
 
 TINY = union_zoo.LITTLE._replace(close_ups=40, draws=2)
 VQ = "tests.tasks.token_world:model"
-
-
-@pytest.fixture(autouse=True)
-def listed(monkeypatch):
-    """The command, whether the command line lists it yet or not."""
-    monkeypatch.setitem(cli.COMMANDS, "union", "What only several systems together can say.")
 
 
 def run(capsys, *words):

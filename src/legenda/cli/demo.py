@@ -62,11 +62,13 @@ def made(folder: Path, out: Path) -> dict[str, Any]:
     """The atlas and the page; what the atlas holds, in short."""
     from legenda.atlas.store import Atlas
     from legenda.show.report import report
+    from legenda.tasks import union_zoo
     from legenda.tasks.atlas_zoo import LITTLE, gather_zoo
 
     with progress("opening") as step:
         with Atlas(folder, write=True) as atlas:
             studies = gather_zoo(atlas, (), LITTLE, report=step)
+            union_zoo.union_zoo(atlas, union_zoo.WHAT, union_zoo.LITTLE, report=step)
             said = plain(atlas, studies)
         step("writing the page", 0, 1)
         with Atlas(folder) as atlas:
