@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from legenda.atlas.corrections import rename, undo
 from legenda.atlas.store import Atlas, loaded
 from legenda.core.codebook import Codebook
 from legenda.core.dictionary import Identity
@@ -20,7 +21,7 @@ from legenda.dictionaries.directions import Directions
 from legenda.errors import BadInput, Missing, Refused
 from legenda.explain.occlusion import Occlusion
 from legenda.score.insertion_deletion import Deletion
-from legenda.study import CHUNK, study
+from legenda.study import CHUNK, sensible, study
 from legenda.tasks import run_keeper
 from legenda.tasks.run_entries import kind_of
 from legenda.tasks.run_identity import content, networks, weights_digest
@@ -347,11 +348,12 @@ def test_networks_are_found_wherever_a_model_keeps_them():
 # ------------------------------------------------------------------------ chunks
 
 
+@pytest.mark.parametrize("stops", [(3, CHUNK + 1), (CHUNK - 1,)], ids=["some left", "one left"])
 @pytest.mark.parametrize("explain", [InTurn(), InChunks(broken=())])
-def test_a_chunk_is_the_same_however_it_was_interrupted(tmp_path, explain):
+def test_a_chunk_is_the_same_however_it_was_interrupted(tmp_path, explain, stops):
     run(tmp_path / "a", explain)
     seen, x = units(), pixels(2)
-    for stop in (3, CHUNK + 1):
+    for stop in stops:
         with Atlas(tmp_path / "b", write=True) as atlas:
             loop = study(
                 seen, x, [seen[i] for i in range(UNITS)], explain, [Words()], [Mean()], atlas
@@ -492,3 +494,72 @@ def test_killed_or_on_a_full_disk_it_ends_with_the_same(tmp_path):
     assert [digest(other) for other in [*finished, full]] == [expected] * (len(finished) + 1)
     assert [twice(other) for other in [whole, *finished, full]] == [0] * (len(finished) + 2)
     assert all(sound(other) for other in [whole, *finished, full])
+
+
+# ------------------------------------------------------------------------ rows of units
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A score without end."""
+
+    def __call__(self, units, x, target, explanation):
+        return Score("ratio", float("inf"), (0.0, float("inf")), 8)
+
+
+def judged(folder, score):
+    """A study that says nothing, and judges."""
+    seen = units()
+    with Atlas(folder, write=True) as atlas:
+        list(study(seen, pixels(2), [seen[3]], Painted(), (), [score], atlas))
+
+
+def test_a_score_without_end_ranks_no_unit(tmp_path):
+    judged(tmp_path / "a", Endless())
+    assert rows(tmp_path / "a", "SELECT score FROM units WHERE number = 3") == [(None,)]
+    judged(tmp_path / "a", Mean())
+    ((score,),) = rows(tmp_path / "a", "SELECT score FROM units WHERE number = 3")
+    assert 0 < score < 1
+
+
+def test_a_study_that_only_judges_leaves_what_a_person_would_get_back(tmp_path):
+    judged(tmp_path / "a", Mean())
+    with Atlas(tmp_path / "a", write=True) as atlas:
+        row = atlas.value("SELECT id FROM units WHERE number = 3")
+        rename(atlas, row, "mine")
+    judged(tmp_path / "a", Endless())
+    with Atlas(tmp_path / "a", write=True) as atlas:
+        undo(atlas, row)
+        state, name = atlas.one("SELECT state, name FROM units WHERE id = ?", row)
+        assert (state, name) == ("unread", ""), "nobody ever named it but the person"
+
+
+# ------------------------------------------------------------------------ what is easily mistaken
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"atlas": "a"}, "a study is kept in an open atlas; it got 'a'. Open it: Atlas('a', write=True)."),  # noqa: E501
+        ({"describe": Words()}, "describe of a study is a list; it got Words(silent=(2, 7, 8)). Put it in brackets."),  # noqa: E501
+        ({"score": Mean()}, "score of a study is a list; it got Mean(). Put it in brackets."),
+        ({"targets": "all"}, "targets of a study is a list; it got 'all'. Put it in brackets."),
+        ({"unit_kind": "tokens"}, "there is no kind of units 'tokens'. Did you mean 'token' or 'latent'? Known: token, latent, neuron, concept, direction."),  # noqa: E501
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)  # fmt: skip
+def test_what_is_easily_mistaken_is_refused_before_anything_is_done(tmp_path, given, said):
+    asked = {"targets": [], "describe": [], "score": [], "atlas": None, "unit_kind": ""} | given
+    with pytest.raises(BadInput) as caught:  # tests check types of `study` itself: users do not
+        sensible(**asked)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("given", [{"unit_kind": "soup"}, {"settings": {"x": float("nan")}}])
+def test_what_is_refused_leaves_no_study(tmp_path, given):
+    seen = units()
+    with Atlas(tmp_path / "a", write=True) as atlas:
+        with pytest.raises(BadInput):
+            list(study(seen, pixels(2), [seen[0]], Painted(), (), (), atlas, **given))
+        assert atlas.value("SELECT count(*) FROM studies") == 0
+        assert atlas.value("SELECT count(*) FROM models") == 0

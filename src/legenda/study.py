@@ -18,12 +18,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from legenda.atlas.entries import ModelEntry, StudyEntry
+from legenda.atlas.schema import KINDS
 from legenda.atlas.store import Atlas
 from legenda.core.evidence import Evidence
 from legenda.core.explanation import Describer, Explainer, Explanation, Scorer
 from legenda.core.target import Target
 from legenda.core.units import Units
-from legenda.errors import LegendaError
+from legenda.errors import BadInput, LegendaError, near
 from legenda.tasks.run_identity import Identity
 from legenda.tasks.run_keeper import Keeper, Step
 from legenda.tasks.run_kept import Placed
@@ -76,6 +77,7 @@ def study(
     retry: do again what failed before.
     ends: whether the study is over with these targets; else others will follow.
     """
+    sensible(targets, describe, score, atlas, unit_kind)
     of, wanted = Identity.of(units, x, explain, describe, score), list(targets)
     steps = [Step(named(one, placed), of.key(one)) for one in wanted]
     keeper, todo = None, list(range(len(wanted)))
@@ -101,6 +103,17 @@ def study(
     finally:
         if keeper is not None:
             keeper.close(bool(todo), ends and done == len(wanted))
+
+
+def sensible(targets: Any, describe: Any, score: Any, atlas: Any, unit_kind: str) -> None:
+    """Refuse what is easily mistaken, before anything is done."""
+    if atlas is not None and not isinstance(atlas, Atlas):
+        raise BadInput(f"a study is kept in an open atlas; it got {atlas!r}. Open it: Atlas({str(atlas)!r}, write=True).")  # fmt: skip # noqa: E501
+    for name, given in (("targets", targets), ("describe", describe), ("score", score)):
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise BadInput(f"{name} of a study is a list; it got {given!r}. Put it in brackets.")
+    if unit_kind and unit_kind not in KINDS:
+        raise BadInput(f"there is no kind of units {unit_kind!r}.{near(unit_kind, KINDS)} Known: {', '.join(KINDS)}.")  # fmt: skip # noqa: E501
 
 
 def explained(

@@ -58,8 +58,8 @@ def test_a_unit_is_given_by_id_or_address(atlas, given):
 UNKNOWN = {
     "99": "{0} has no unit 99. `legenda atlas search` lists ids.",
     "9" * 30: "{0} has no unit " + "9" * 30 + ". `legenda atlas search` lists ids.",
-    "cat": "a unit is given by its id, or as model/dictionary/number; it got 'cat'.",
-    "a/b/-1": "a unit is given by its id, or as model/dictionary/number; it got 'a/b/-1'.",
+    "cat": "a unit is given by its id, or as model/dictionary/number; it got 'cat'. `legenda atlas search` lists both.",  # noqa: E501
+    "a/b/-1": "a unit is given by its id, or as model/dictionary/number; it got 'a/b/-1'. `legenda atlas search` lists both.",  # noqa: E501
     "zoo:vae/latents/3": "zoo:vae/latents of {0} has 3 units; there is no zoo:vae/latents/3.",
     "zoo:vae/latent/1": "{0} has no unit zoo:vae/latent/1. Did you mean 'zoo:vae/latents' or "
     "'zoo:vae/codebook'? "

@@ -107,8 +107,9 @@ def test_a_read_only_folder_whose_writer_was_killed_says_what_to_do(tmp_path):
     child = started("look", tmp_path / "a", before=("unshare", "-m"))
     read, _ = map(json.loads, child.communicate()[0].splitlines())
     assert read == {
-        "error": f"{tmp_path / 'a'} cannot be written. Choose a folder that you may change, or "
-        "copy it."
+        "error": f"{tmp_path / 'a'} was left in the middle of writing, and the last of it lies in "
+        "atlas.db-wal, which is read only where the folder may be changed. Copy the folder, and "
+        "read the copy."
     }
     with Atlas(tmp_path / "a") as atlas:
         assert state(atlas)["damage"] == []

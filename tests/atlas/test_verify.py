@@ -85,7 +85,10 @@ def test_rows_that_point_nowhere_are_counted(folder):
 
 def test_what_is_no_json_is_counted(folder):
     asked = "UPDATE units SET facts = '{' WHERE id < 4"
-    assert changed(folder, asked) == [Finding("table units", "3 rows hold a facts that is no JSON")]
+    said = "3 rows hold a facts that is no JSON object"
+    assert changed(folder, asked) == [Finding("table units", said)]
+    asked = "UPDATE units SET facts = '[1]' WHERE id < 4"
+    assert changed(folder, asked) == [Finding("table units", said)]
 
 
 def test_tallies_that_do_not_tally_are_named(folder):
@@ -105,6 +108,13 @@ def test_words_that_find_nothing_are_counted(folder):
     asked = "UPDATE units SET name = 'wolf', said = 'wolf' WHERE id = 5"
     said = "1 units are not found by their own words"
     assert changed(folder, trigger, asked) == [Finding("table words", said)]
+
+
+def test_a_name_that_no_search_could_hold_is_no_damage(folder):
+    for name in ("B" * 10_240, "a " * 5_000 + "b"):
+        assert (
+            changed(folder, f"UPDATE units SET name = '{name}', said = '{name}' WHERE id = 5") == []
+        )  # noqa: E501
 
 
 def test_units_that_are_not_indexed_are_counted(folder):

@@ -1,5 +1,7 @@
 """Explanations come to the disk within a second, once each, and by halves never."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -75,6 +77,17 @@ def test_what_another_wrote_meanwhile_is_not_doubled(tmp_path):
         with Writer(second, study) as other:
             other.add(entry(0, units[0]))
     assert state(atlas) == {"explanations": 1, "described": 1, "evidence": 1, "damage": []}
+
+
+def test_of_what_is_held_no_other_evidence_is_written(tmp_path):
+    atlas, study, units = opened(tmp_path / "a")
+    with Writer(atlas, study) as writer:
+        writer.add(entry(0, units[0]))
+    other = replace(entry(0, units[0]), evidence=entry(1).evidence)
+    with Writer(atlas, study) as writer:
+        writer.add(other)
+    assert atlas.value("SELECT count(*) FROM evidence") == 1
+    assert len(list((tmp_path / "a" / "tensors").rglob("*.safetensors"))) == 1
 
 
 def test_equal_evidence_is_kept_once(tmp_path):

@@ -208,3 +208,53 @@ def test_where_there_is_no_atlas_none_is_made(capsys, tmp_path, words):
         "`legenda demo` or `legenda run`, or name another folder."
     ]
     assert not (tmp_path / "none").exists()
+
+
+def test_an_atlas_is_not_made_among_the_things_of_others(capsys, tmp_path, atlas):
+    mine = tmp_path / "pictures"
+    mine.mkdir()
+    (mine / "1.png").write_bytes(b"mine")
+    run(capsys, "export", atlas, "--parquet", tmp_path / "out")
+    for words in (("merge", atlas, "--into", mine), ("import", mine, tmp_path / "out")):
+        code, _, err = run(capsys, *words)
+        assert code == 2 and err == [
+            f"legenda: {mine} is there, and is no atlas. Choose a folder of its own."
+        ]
+    assert [path.name for path in mine.iterdir()] == ["1.png"]
+
+
+def test_where_merging_or_importing_fails_no_empty_atlas_is_left(capsys, tmp_path, atlas):
+    (tmp_path / "none").mkdir()
+    code, _, err = run(capsys, "import", tmp_path / "b", tmp_path / "none")
+    assert code == 2 and "models.parquet is not there" in err[0]
+    next((tmp_path / "a" / "tensors").rglob("*.safetensors")).write_bytes(b"half")
+    code, _, err = run(capsys, "merge", atlas, "--into", tmp_path / "b")
+    assert code == 2 and "cannot be merged" in err[0]
+    assert not (tmp_path / "b").exists()
+
+
+def test_scores_stand_beside_what_chance_gives(capsys, atlas):
+    with Atlas(atlas, write=True) as opened:
+        opened.base.execute("""UPDATE units SET score = (SELECT value FROM scores WHERE
+          explanation = 1 LIMIT 1), facts = json_object('score', (SELECT name FROM scores WHERE
+          explanation = 1 LIMIT 1)) WHERE id = 1""")
+        score, control = opened.one(
+            "SELECT value, control FROM scores WHERE explanation = 1 LIMIT 1"
+        )
+    code, out, _ = run(capsys, "search", atlas, "--set", "latents", "--state", "named", "--json")
+    (row,) = map(json.loads, out)
+    assert code == 0 and (row["score"], row["control"]) == (score, control)
+    _, out, _ = run(capsys, "search", atlas, "--set", "latents", "--state", "named")
+    assert out[0].endswith("score  by chance")
+    assert out[1].split()[-2:] == [f"{score:.2f}", f"{control:.2f}"]
+    code, _, err = run(capsys, "search", atlas, "--certainty", "nan")
+    assert code == 2 and err == [
+        "legenda: the least certainty is a number; it got nan. Leave it out for all."
+    ]
+
+
+def test_one_thing_is_said_in_the_singular(capsys, tmp_path, atlas):
+    run(capsys, "rename", atlas, "1", "mine")
+    _, out, _ = run(capsys, "info", atlas)
+    said = " ".join(" ".join(out).split())
+    assert "11 units of 3 dictionaries, 6 pictures" in said and "1 name by a person" in said

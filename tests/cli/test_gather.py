@@ -217,3 +217,12 @@ def test_the_whole_demo(here, capsys):
     page = Path("legenda-demo.html").read_text("utf-8")
     assert not re.search(r"(src|href)=\"https?:", page) and len(page) < 20_000_000
     assert err.splitlines()[-1] == str(here / "legenda-demo.html")
+
+
+def test_where_nothing_can_be_gathered_no_empty_atlas_is_left(here, capsys):
+    assert "there is no model 'none/'" in refused(capsys, "a", "latents", "--model", "none/")
+    assert not Path("a").exists()
+    made(here / "a")
+    before = sorted(path for path in (here / "a").rglob("*"))
+    refused(capsys, "a", "latents", "--model", "none/")
+    assert sorted(path for path in (here / "a").rglob("*")) == before

@@ -333,3 +333,11 @@ def test_interrupted_or_on_a_full_disk_it_goes_on_when_it_is_run_again(here, cap
         with Atlas(other, write=True) as one, one.writing() as base:
             base.execute("UPDATE studies SET command = ''")
     assert digest("a") == digest("full") == digest("whole")
+
+
+def test_where_a_study_cannot_begin_no_empty_atlas_is_left(here, capsys):
+    said = refused(capsys, UNITS.replace(":grey", ":nope") + AT)
+    assert "names no factory that can be imported" in said and not Path("a").exists()
+    said = refused(capsys, UNITS, "--atlas", "pics")
+    assert said == "pics is there, and is no atlas. Choose a folder of its own."
+    assert sorted(path.name for path in Path("pics").iterdir()) == ["0.png", "1.png", "2.png"]

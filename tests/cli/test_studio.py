@@ -85,6 +85,20 @@ def test_what_cannot_be_served(folder, tmp_path, capsys):
     assert refused(capsys, folder, "--device", "cuda:99").startswith("there is no device 'cuda:99'")
 
 
+@pytest.mark.parametrize("closed", ["", "atlas.db", "tensors"])
+def test_what_cannot_be_written_is_not_opened_to_edit(folder, closed, served, monkeypatch, capsys):
+    import os
+
+    # root may write anything, so that rights alone would tell nothing here
+    monkeypatch.setattr(os, "access", lambda path, how: path != folder / closed or how != os.W_OK)
+    assert refused(capsys, folder, "--edit", "--port=0") == (
+        f"{folder / closed} cannot be written, so that nothing could be kept. Leave --edit out, or "
+        "copy the atlas to where you may change it."
+    )
+    assert not served
+    assert cli.main(["studio", str(folder), "--port=0"]) == 0, "looking goes on"
+
+
 def test_a_taken_port_is_said(folder, capsys):
     from legenda.studio.serve import bound
 

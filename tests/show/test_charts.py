@@ -114,6 +114,15 @@ def test_what_is_unknown_is_a_dash_and_what_is_empty_is_said():
     assert "There is nothing to draw." in certainty_histogram({"named": [0, 0]})
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_what_is_counted_has_whole_ticks(most):
+    root = drawn(certainty_histogram({"named": [0, most, 1]}))
+    said = [one.text for one in root.iter() if one.tag == "text" and one.text]
+    shares = said.index("certainty")  # those of the other axis stand before its title
+    ticks = [s for s in said[shares:] if s.replace(".", "").isdigit()]
+    assert ticks == [str(i) for i in range(most + 1)]
+
+
 def test_hostile_names_are_only_text():
     text = curve_chart(HOSTILE, HOSTILE, HOSTILE, [{**CURVE, "name": HOSTILE}])
     text += bars(HOSTILE, [{**ROW, "name": HOSTILE}], HOSTILE)

@@ -23,7 +23,7 @@ def test_views_hold_their_pictures_and_ask_for_nothing(atlas):
         text = display(atlas, view, *of)._repr_html_()
         tags = Tags(text)
         assert text.startswith('<div class="legenda fragment"><style>') and not tags.of("script")
-        assert not re.search(r"""(?:src|href)=["'](?!data:|#)|@import|url\((?!data:)""", text)
+        assert not re.search(r"""(?:src|href)=["'](?!data:|#)|@import|url\((?!data:|#)""", text)
         faces = [one for one in tags.of("img") if "hidden" not in one and view != "units"]
         assert all((one.get("src") or "").startswith("data:image/") for one in faces)
 

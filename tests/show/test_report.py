@@ -74,7 +74,7 @@ def test_no_network_and_no_script_but_ours(text):
     assert hashes == set(re.findall(r"'sha256-([^']+)'", policy)) and len(running) == 2
     shell = STORED.sub("", HELD.sub("", text))
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", shell)
-    assert not re.search(r"@import|url\((?!data:)", shell)
+    assert not re.search(r"@import|url\((?!data:|#)", shell)
     for view in views(text).values():
         assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", view)
         assert not re.search(r"\son[a-z]+=\"", view)
@@ -155,6 +155,29 @@ def test_named_ones_come_first_and_the_rest_is_told(atlas):
         assert f'rel="next" href="#unit/{after}"' in found[f"unit/{before}"]
         assert f'rel="prev" href="#unit/{before}"' in found[f"unit/{after}"]
     assert "This file holds" not in report(atlas)
+
+
+def test_every_picture_of_the_file_is_in_the_list(tmp_path, monkeypatch):
+    """What is explained comes first, wherever it stands in the atlas; lists are of what is there."""
+    monkeypatch.setattr("legenda.show.report.PICTURES", 65)
+    with Atlas(made(tmp_path / "a", pictures=80), write=True) as atlas:
+        atlas_pictures = [row[0] for row in atlas.all("SELECT id FROM pictures ORDER BY id")]
+        with atlas.writing() as base:
+            base.execute("UPDATE explanations SET picture = 80 WHERE picture = 1")
+            base.execute("DELETE FROM readings WHERE picture BETWEEN 10 AND 29")
+        found = views(report(atlas))
+    kept = {int(name.split("/")[1]) for name in found if name.startswith("picture/")}
+    assert len(atlas_pictures) == 80 and len(kept) == 65 and 80 in kept
+    assert not kept & set(range(15, 30)), "what nothing is known of comes last"
+    listed = {int(i) for n in (1, 2) for i in re.findall(r'href="#picture/(\d+)"', found[f"pictures/{n}"])}  # fmt: skip # noqa: E501
+    assert listed == kept and "pictures/3" not in found and found["pictures"] == found["pictures/1"]
+    assert (
+        "65 pictures; 1 to 60 are here, those that most is known of; 15 more are in the atlas"
+        in found["pictures"]
+    )
+    order = sorted(kept)
+    for before, after in zip(order, order[1:], strict=False):
+        assert f'rel="next" href="#picture/{after}"' in found[f"picture/{before}"]
 
 
 def test_no_units_are_refused(atlas):

@@ -1,9 +1,33 @@
 """The report in a real browser: every view, keys, addresses, both themes, hostile names."""
 # ruff: noqa: E501
 
-import pytest
+import io
 
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from legenda.atlas.entries import (
+    EvidenceEntry,
+    ExplanationEntry,
+    ModelEntry,
+    PictureEntry,
+    SetEntry,
+    StudyEntry,
+    UnitEntry,
+)
+from legenda.atlas.evidence import put_evidence
 from legenda.atlas.store import Atlas
+from legenda.atlas.write import (
+    put_exemplars,
+    put_model,
+    put_picture,
+    put_set,
+    put_study,
+    put_units,
+)
+from legenda.atlas.writer import Writer
 from legenda.show.report import report
 from tests.atlas.made import made
 from tests.show.browser import needed, opened
@@ -101,7 +125,8 @@ def test_search_answers_as_one_types(seen):
     seen.page.keyboard.type("anim")
     seen.page.keyboard.press("Enter")
     seen.until("document.querySelectorAll('[data-results] > li').length === 1")
-    assert hash_of(seen) == "#units?q=anim" and seen.text("[data-results] .name") == "animal"
+    assert hash_of(seen) == "#units?q=anim"
+    seen.until("document.querySelector('[data-results] .name').innerText === 'animal'")
     seen.page.fill("form.filter input[name=q]", "")
     seen.page.select_option("form.filter select[name=state]", "abstained")
     seen.until("location.hash === '#units?state=abstained'")
@@ -149,7 +174,7 @@ def test_keys(seen):
     go(seen, "unit/5")
     for key, number in (("j", 6), ("ArrowRight", 7), ("k", 6), ("ArrowLeft", 5)):
         press(key)
-        seen.until(f"location.hash === '#unit/{number}'")
+        seen.until(f"document.querySelector('main .permalink').hash === '#unit/{number}'")
     go(seen, "units")
     press("j")
     press("j")
@@ -184,9 +209,128 @@ def test_the_skip_link_leads_to_the_content(page):
 def test_maps_can_be_put_away(seen):
     go(seen, "unit/5")
     over = seen.page.locator(".exemplars .over").first
-    assert over.is_visible()
-    seen.page.click(".showing")
-    assert not over.is_visible()
+    lit = "getComputedStyle(document.querySelector('.exemplars .over img')).filter"
+    assert over.is_visible() and seen.page.evaluate(lit) == 'url("#legenda-light")'
+    assert (
+        seen.page.locator(".of-light").is_visible()
+        and not seen.page.locator(".of-map").is_visible()
+    )
+    seen.page.click(".showing >> text=the map")
+    assert over.is_visible() and seen.page.evaluate(lit) == "none"
+    assert (
+        seen.page.locator(".of-map").is_visible()
+        and not seen.page.locator(".of-light").is_visible()
+    )
+    seen.page.click(".showing >> text=the picture alone")
+    assert not over.is_visible() and not seen.page.locator(".legend").first.is_visible()
+
+
+def grey(page, share):
+    """How light the first exemplar is on its diagonal, from 0 to 255."""
+    drawn = Image.open(io.BytesIO(page.page.locator(".exemplars .stage").first.screenshot()))
+    at = int(share * drawn.width)
+    return int(np.asarray(drawn.convert("L"))[at, at])
+
+
+def test_where_a_unit_is_on_is_light_and_the_rest_is_dark(tmp_path):
+    """A planted place: the upper left quarter of a white picture."""
+    with Atlas(tmp_path / "a.atlas", write=True) as atlas:
+        model = put_model(atlas, ModelEntry("m", "m", "", "1", "aa", {}))
+        group = put_set(atlas, SetEntry(model, "d", "concept", 1))
+        (unit,) = put_units(atlas, [UnitEntry(group, 0, "concept 0", "named", "corner")])
+        held = io.BytesIO()
+        Image.new("RGB", (96, 96), "white").save(held, "PNG")
+        seen = put_picture(atlas, PictureEntry("s", "c", 96, 96, "image/png", held.getvalue()))
+        maps = torch.zeros(1, 8, 8)
+        maps[0, :4, :4] = 1
+        where = EvidenceEntry("exemplars", {"maps": maps}, {"unit": "activation"})
+        put_exemplars(atlas, unit, [(seen, 1.0)], put_evidence(atlas, [where])[0])
+        (tmp_path / "page.html").write_text(report(atlas), "utf-8")
+    with opened(tmp_path / "page.html") as page:
+        go(page, f"unit/{unit}")
+        page.until(
+            "[...document.querySelectorAll('main img')].every(x => x.complete && x.naturalWidth)"
+        )
+        assert grey(page, 0.2) == 255 and 40 < grey(page, 0.8) < 110
+        page.page.click(".showing >> text=the map")
+        assert grey(page, 0.8) > 220, "weak places are clear"
+        page.page.click(".showing >> text=the picture alone")
+        assert grey(page, 0.8) == 255, "nothing is left on it"
+        page.calm()
+
+
+def test_decoded_pictures_are_four_times_as_large_at_most(tmp_path):
+    with Atlas(made(tmp_path / "a.atlas"), write=True) as atlas:
+        told = EvidenceEntry("pictures", {"images": torch.zeros(2, 3, 20, 20, dtype=torch.uint8)},
+                             {"captions": ["alone", "among others"]})  # fmt: skip
+        with Writer(atlas, put_study(atlas, StudyEntry("again", "Again", {}))) as writer:
+            writer.add(ExplanationEntry("x", "token 1", "Decoding", 11, None, told))
+        (tmp_path / "page.html").write_text(report(atlas), "utf-8")
+    with opened(tmp_path / "page.html") as page:
+        go(page, "unit/11")
+        look = page.page.locator(".drawn.picture img").first
+        assert look.bounding_box()["width"] == 80
+        assert look.evaluate("e => getComputedStyle(e).imageRendering") == "pixelated"
+        go(page, "unit/1")
+        page.until("document.querySelector('.drawn.sheet img').naturalWidth > 0")
+        steps = page.page.locator(".steps-above span")
+        assert steps.all_inner_texts() == ["−2", "−1", "0", "1", "2"]
+        box, sheet = steps.nth(3).bounding_box(), page.page.locator("img.sheet").bounding_box()
+        middle = (box["x"] + box["width"] / 2 - sheet["x"]) / sheet["width"]
+        assert abs(middle - 0.7) < 0.01 and box["y"] < sheet["y"], (
+            "above the fourth of five columns"
+        )
+        page.calm()
+
+
+def test_what_is_not_in_the_file_is_no_link_and_says_so(tmp_path):
+    with Atlas(made(tmp_path / "a.atlas")) as atlas:
+        (tmp_path / "page.html").write_text(report(atlas, most=3), "utf-8")
+    with opened(tmp_path / "page.html") as page:
+        for view in ("tree", "graph", "overview"):
+            go(page, view)
+            held = set(
+                page.page.evaluate(
+                    "[...document.querySelectorAll('script[data-view]')].map(x => x.dataset.view)"
+                )
+            )
+            hrefs = page.page.evaluate(
+                "[...document.querySelectorAll('main a[href^=\"#unit/\"]')].map(x => x.hash.slice(1))"
+            )
+            assert set(hrefs) <= held, view
+            out = page.page.locator("main a.outside")
+            assert out.count(), view
+            assert page.text(".outside-note") == (
+                "With a dotted line: not in this file, which was kept small; the studio shows it."
+            )
+            assert out.first.get_attribute("aria-disabled") == "true"
+            before = hash_of(page)
+            out.first.click(force=True)
+            assert hash_of(page) == before
+        go(page, "graph")
+        out = page.page.locator(".node.outside").first
+        out.focus()
+        assert page.count("line.near"), "it still shows its ties"
+        page.calm()
+
+
+@pytest.mark.parametrize("width", [700, 1000, 1280])
+def test_the_head_stays_in_one_line(tmp_path, width):
+    with Atlas(
+        made(tmp_path / "an atlas with quite a long name that goes on and on.atlas")
+    ) as atlas:
+        with Atlas(made(tmp_path / "other.atlas", seed=1)) as other:
+            (tmp_path / "page.html").write_text(report(atlas, against=other), "utf-8")
+    with opened(tmp_path / "page.html", width=width) as page:
+        middles = page.page.evaluate(
+            "[...document.querySelectorAll('.shell > *')].map(e => e.getBoundingClientRect()).map(b => b.top + b.height / 2)"
+        )
+        assert len(middles) == 4 and max(middles) - min(middles) < 3
+        right = page.page.evaluate(
+            "document.querySelector('.buttons').getBoundingClientRect().right"
+        )
+        assert right <= width and page.overflow() <= 0
+        page.calm()
 
 
 def test_the_place_where_it_was_made_is_opened(seen):

@@ -30,12 +30,12 @@ def test_what_lies_outside_of_zero_and_one_is_on_the_line():
 
 
 def test_the_sentence():
-    assert said(row()) == "0.8 (0.6 to 0.9), n = 20; by chance 0.1 (0 to 0.2)"
+    assert said(row()) == "0.8 (95 %: 0.6 to 0.9), n = 20; by chance 0.1 (95 %: 0 to 0.2)"
     assert said(row(control=None, ends=None, n=1, unit="nats")) == (
-        "0.8 (0.6 to 0.9) nats; it has no control"
+        "0.8 (95 %: 0.6 to 0.9) nats; it has no control"
     )
-    assert said(row(value=None, low=None, high=None)) == "–, n = 20; by chance 0.1 (0 to 0.2)"
-    assert between(None, 1.0) == "" and between(-1.0, 1.0) == " (−1 to 1)"
+    assert said(row(value=None, low=None, high=None)) == "–, n = 20; by chance 0.1 (95 %: 0 to 0.2)"
+    assert between(None, 1.0) == "" and between(-1.0, 1.0) == " (95 %: −1 to 1)"
     assert score_bar(row())["name"] == "name check"
 
 

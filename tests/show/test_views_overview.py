@@ -10,7 +10,7 @@ from legenda.atlas.writer import Writer
 from legenda.core.explanation import Score
 from legenda.show.links import ReportLinks
 from legenda.show.site import body
-from legenda.show.views.overview import BINS, certainty, coverage, doubtful, facts, overview
+from legenda.show.views.overview import BINS, certainty, coverage, doubtful, overview
 from tests.atlas.made import made
 from tests.show.test_page import Tags
 
@@ -105,12 +105,6 @@ def test_studies_say_how_they_are_run_again_and_what_failed(said):
     assert second["failures"] == [
         {"target": "picture 99", "reason": "picture 99 cannot be read: it is cut off.", "tries": 1}
     ]
-
-
-def test_facts_are_words():
-    assert facts({"a": True, "b": None, "c": 0.1 + 0.2, "d": [1, "ü"], "e": "x" * 500}, 10) == [
-        ("a", "yes"), ("b", "–"), ("c", "0.3"), ("d", '[1, "ü"]'), ("e", "x" * 9 + "…"),
-    ]  # fmt: skip
 
 
 def test_the_page_shows_all_of_it(said):

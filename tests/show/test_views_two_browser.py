@@ -123,6 +123,33 @@ def test_maps_are_shown_by_unit_and_by_word(seen):
     assert heat.is_hidden() and seen.count("[aria-pressed=true]") == 0
 
 
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_the_picture_stays_beside_the_list_while_a_map_is_shown(page, width):
+    with browser.opened(page, width=width, height=740) as seen:
+        go(seen, "picture/1")
+        button = seen.page.locator(".members .show").nth(9)
+        button.scroll_into_view_if_needed()
+        seen.page.evaluate("scrollBy(0, 250)")
+        button.click()
+        box = seen.page.locator(".look .stage").bounding_box()
+        assert seen.page.locator(".stage .heat").is_visible()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 740 and box["height"] > 120
+        if width >= 800:
+            head = seen.page.locator("header.shell").bounding_box()
+            assert box["y"] >= head["y"] + head["height"], "the head covers nothing of it"
+        seen.calm()
+
+
+def test_the_table_of_a_graph_is_open_for_thirty_rows(seen):
+    go(seen, "graph")
+    open_rows = "[...document.querySelectorAll('.ties tbody tr')].filter(e => e.checkVisibility())"
+    total = seen.count(".ties tbody tr")
+    assert seen.page.evaluate(f"{open_rows}.length") == min(30, total)
+    if total > 30:
+        seen.page.click("details.rest summary")
+        assert seen.page.evaluate(f"{open_rows}.length") == total
+
+
 def test_a_unit_that_is_not_listed_is_drawn_from_its_patches(seen):
     go(seen, "picture/1")
     look = seen.page

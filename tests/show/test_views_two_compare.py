@@ -161,8 +161,8 @@ def test_two_sets_are_matched_by_name_and_judged_by_their_pictures(tmp_path):
     assert one["shared"] == "2" and one["sizes"] == ["3", "3"]
     assert [n["name"] for n in one["names"]] == ["cat", "dog"]
     assert one["names"][0]["ids"] == [units[0], others[3]]
-    assert (one["overlap"], one["chance"], one["overlap_n"]) == ("1 [1, 1]", "0", "2")
-    assert "Of the top pictures of two units of one name 1 [1, 1] are the same" in text
+    assert (one["overlap"], one["chance"], one["overlap_n"]) == ("1", "0", "2")
+    assert "Of the top pictures of two units of one name 1 are the same" in text
 
 
 def test_one_atlas_with_nothing_to_compare_says_how(tmp_path):

@@ -35,7 +35,7 @@ def test_the_graph_of_the_contract(tmp_path):
         said, text = rendered(atlas)
     (line,), (one,) = said["lines"], said["edges"]
     assert one["names"] == ["cat", "fur"] and one["say"] == "2.4 [1.9, 3]" and one["above"]
-    assert line["say"] == "cat and fur: 2.4 [1.9, 3], n = 80, by chance 1"
+    assert line["say"] == "cat and fur: 2.4 (95 %: 1.9 to 3), n = 80, by chance 1"
     assert said["measure"] == "lift" and "Units that are on together, by lift." in text
     assert {n["name"] for n in said["nodes"]} == {"cat", "fur"}
     assert len(Tags(text).of("line")) == 1 and 'class="above"' in text

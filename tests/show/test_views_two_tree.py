@@ -108,7 +108,8 @@ def test_the_tree_of_the_contract(tmp_path):
     (group,) = said["groups"]
     (root,) = group["roots"]
     assert root["unit"]["name"] == "animal" and [c["unit"]["name"] for c in root["children"]] == ["cat", "dog"]  # fmt: skip # noqa: E501
-    assert root["children"][0]["say"] == "a kind of it: 0.9 [0.8, 0.97] of 120, by chance 0.1"
+    kind = "a kind of it: 0.9 (95 %: 0.8 to 0.97) of 120, by chance 0.1"
+    assert root["children"][0]["say"] == kind
     fur = root["children"][0]["children"][0]
     assert fur["kind"] == "part-of" and fur["say"].startswith("a part of it: 0.7")
     assert said["orphans"] == "3 named units" and "3 named units stand in no such relation." in text

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from legenda.atlas.corrections import rename, undo
-from legenda.atlas.entries import EvidenceEntry, ExplanationEntry, StudyEntry
+from legenda.atlas.entries import EvidenceEntry, ExplanationEntry, StudyEntry, UnitEntry
 from legenda.atlas.store import Atlas
-from legenda.atlas.write import put_study
+from legenda.atlas.write import put_study, put_units
 from legenda.atlas.writer import Writer
 from legenda.errors import BadInput
 from legenda.show.links import ReportLinks
@@ -85,6 +85,55 @@ def test_exemplars_come_strongest_first_each_with_its_map(atlas):
     assert "weak to strong activation" in text
 
 
+def test_where_it_is_on_is_lit_and_the_map_is_a_click_away(atlas):
+    text, tags = shown(atlas, ANIMAL), Tags(shown(atlas, ANIMAL))
+    ways = [one for one in tags.of("input") if one.get("type") == "radio"]
+    assert [one["class"] for one in ways] == ["light", "map", "none"] and "checked" in ways[0]
+    assert len({one["name"] for one in ways}) == 1 and ways[0]["name"] == f"where-{ANIMAL}"
+    assert 'id="legenda-light"' in text and "half of the strongest of all of these" in text
+    assert "legenda-light" not in shown(atlas, LATENT), "where nothing can be lit"
+
+
+def test_a_sheet_says_its_steps_and_pictures_how_wide_they_are(tmp_path):
+    with Atlas(made(tmp_path / "a"), write=True) as atlas:
+        told = EvidenceEntry("pictures", {"images": torch.zeros(2, 3, 8, 12, dtype=torch.uint8)},
+                             {"captions": ["alone", "among others"]})  # fmt: skip
+        many = EvidenceEntry("sheet", {"images": torch.zeros(1, 30, 1, 4, 4, dtype=torch.uint8),
+                                       "values": torch.arange(30.0) / 7}, {})  # fmt: skip
+        with Writer(atlas, put_study(atlas, StudyEntry("again", "Again", {}))) as writer:
+            writer.add(ExplanationEntry("x", "token 1", "Decoding", UNREAD, None, told))
+            writer.add(ExplanationEntry("y", "token 1", "Traversal", UNREAD, None, many))
+        alone, others, long = unit(atlas, UNREAD)["drawn"]
+        text = shown(atlas, UNREAD)
+        [sheet] = unit(atlas, LATENT)["drawn"]
+        assert sheet["steps"] == ["−2", "−1", "0", "1", "2"] and sheet["wide"] == 0
+        assert "<span>−2</span><span>−1</span>" in shown(atlas, LATENT)
+        shard = atlas.value("SELECT s.digest FROM shards s JOIN evidence e ON e.shard = s.id "
+                            "WHERE e.id = ?", sheet["evidence"])  # fmt: skip
+        place = tmp_path / "a" / "tensors" / shard[:2] / f"{shard}.safetensors"
+        place.write_bytes(place.read_bytes()[:50])
+    with Atlas(tmp_path / "a") as torn:
+        assert unit(torn, LATENT)["drawn"][0]["steps"] == [], "a torn file takes them away"
+    assert (alone["wide"], others["caption"]) == (12, "among others")
+    assert text.count('style="--wide:12"') == 2
+    assert long["steps"][:4] == ["0", "", "", "0.43"] and sum(map(bool, long["steps"])) == 10
+
+
+def test_a_score_has_its_interval_n_and_control(tmp_path):
+    with Atlas(made(tmp_path / "a"), write=True) as atlas:
+        row = atlas.one("SELECT set_id, number, label FROM units WHERE id = ?", UNREAD)
+        assert row is not None
+        held = {"score": "name check", "score_low": 0.4, "score_high": 0.6, "score_n": 1200,
+                "score_control": 0.1, "images": 0.25}  # fmt: skip
+        put_units(atlas, [UnitEntry(row["set_id"], row["number"], row["label"], score=0.512345,
+                                    facts=held)])  # fmt: skip
+        said = unit(atlas, UNREAD)
+    assert said["score"] == "0.512 (95 %: 0.4 to 0.6), n = 1,200; by chance 0.1"
+    assert sorted(said["facts"]) == [
+        ("measured by", "name check"), ("share of pictures with it", "0.25"),
+    ]  # fmt: skip
+
+
 def test_a_map_lies_where_its_frame_is():
     assert box([10, 0, 90, 80], 100, 80) == "left:10%;top:0%;width:80%;height:100%"
     assert box(None, 100, 80) == box([0, 0, 100, 80], 100, 80) == box([0, 0, 1, 1], 0, 0) == ""
@@ -112,12 +161,12 @@ def test_relations_go_both_ways_with_interval_and_control(atlas):
     ways = [(r["way"], r["name"]) for r in unit(atlas, CAT)["relations"]]
     assert ways == [("is found with", "fur"), ("is a kind of", "animal"), ("has the part", "fur")]
     text = shown(atlas, CAT)
-    assert "<td>0.8 to 0.97</td><td>0.1</td><td>120</td>" in text and ">lift<" in text
+    assert "<td>[0.8, 0.97]</td><td>0.1</td><td>120</td>" in text and ">lift<" in text
 
 
 def test_scores_stand_beside_their_controls(atlas):
     [score] = unit(atlas, LATENT)["scores"]
-    assert score["say"] == "0.97 (0.8 to 1), n = 8; by chance 0.25 (0.1 to 0.4)"
+    assert score["say"] == "0.97 (95 %: 0.8 to 1), n = 8; by chance 0.25 (95 %: 0.1 to 0.4)"
     text = shown(atlas, LATENT)
     assert score["say"] in text and 'class="control"' in text and "better than chance" in text
 

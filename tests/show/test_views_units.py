@@ -8,7 +8,7 @@ from legenda.atlas.store import Atlas
 from legenda.errors import BadInput
 from legenda.show.links import StudioLinks
 from legenda.show.site import body
-from legenda.show.views.units import FIELDS, told, units
+from legenda.show.views.units import FIELDS, face_of, told, units
 from tests.atlas.made import made
 from tests.show.test_page import Tags
 
@@ -69,14 +69,15 @@ def test_pages_join_to_the_whole_and_tallies_count(atlas):
 
 def test_every_unit_has_a_face_where_there_is_one(atlas):
     faces = {u["label"]: u["picture"] for u in units(atlas)["units"]}
-    strongest = atlas.value("SELECT picture FROM exemplars WHERE place = 0 AND unit = 4")
+    lit = atlas.value("SELECT evidence FROM exemplars WHERE place = 0 AND unit = 4")
     sheet = atlas.value("SELECT evidence FROM explanations WHERE unit = 1")
     assert (
-        faces["concept 0"] == f"picture/{strongest}"
+        faces["concept 0"] == f"evidence/{lit}/face-4"
         and faces["latent 0"] == f"evidence/{sheet}/sheet"
     )
     assert faces["token 1"] == ""
     alts = {u["label"]: u["alt"] for u in units(atlas)["units"]}
+    assert (face_of(4, 7, None), face_of(4, None, None)) == ("picture/7", "")
     assert alts["concept 0"] == "squares, number 0" and alts["latent 0"] == "sheet of latent 0"
 
 

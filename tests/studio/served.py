@@ -1,4 +1,4 @@
-"""What the tests of the studio share: one in the process, and one as a process of its own."""
+"""What the tests of the studio share: one in this process, and one as a process of its own."""
 
 import json
 import os
@@ -6,18 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
 
 from legenda.atlas.store import Atlas
+from legenda.cli.studio import openers
 from legenda.studio.app import application
 from legenda.studio.live_models import Openers
+from legenda.studio.serve import bound, server
 from legenda.studio.state import Settings
+from tests import toys
 
 HERE = "http://127.0.0.1:8377"
 START = (
@@ -25,6 +30,18 @@ START = (
     "sys.exit(cli.main(sys.argv[1:]))"
 )
 ROOT = Path(__file__).parents[2]
+TINY = "tiny-clip"
+
+
+@cache
+def opening() -> Openers:
+    """Models as the command opens them, each once for all tests; `TINY` is a small CLIP."""
+    given = openers()
+
+    def agreement(ref: str, device: str) -> Any:
+        return toys.tiny_dual() if ref == TINY else given.agreement(ref, device)
+
+    return Openers(*map(cache, (agreement, given.tokens, given.latents, given.concepts)))
 
 
 @contextmanager
@@ -35,6 +52,23 @@ def studio(
     app = application(Atlas(folder, write=how.get("edit", False)), Settings(**how), openers)
     with TestClient(app, base_url=HERE, raise_server_exceptions=raises) as client:
         yield client, {"X-Legenda-Token": app.studio.token}
+
+
+@contextmanager
+def listening(folder: Path, openers: Openers | None = None, **how: Any) -> Iterator[str]:
+    """A studio in this process that real sockets reach: its address."""
+    app = application(Atlas(folder, write=how.get("edit", False)), Settings(**how), openers)
+    made = bound("127.0.0.1", 0)
+    found = server(app)
+    thread = threading.Thread(target=found.run, args=([made],))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{made.getsockname()[1]}"
+    finally:
+        app.studio.jobs.close()
+        found.should_exit = True
+        thread.join(timeout=20)
+        assert not thread.is_alive(), "it stops when it is told to"
 
 
 def finished(client: TestClient, headers: dict[str, str], path: str, asked: Any) -> dict[str, Any]:

@@ -45,6 +45,9 @@ def test_search_finds_by_name_kind_state_certainty_and_score(client):
     assert names(score=0.79, order="score") == ["size, small to large", "animal"]
     assert len(names(limit=3)) == 3
     assert names(limit=200)[3:6] == names(limit=3, offset=3)
+    every, some = (client.get(f"/api/search?limit={n}&q=c").json() for n in (200, 1))
+    assert every["exact"] and every["total"] == len(every["units"]) > 2
+    assert not some["exact"] and some["total"] == 2, "there are two at least"
     assert client.get("/api/search").json()["total"] == 11
     empty = client.get("/api/search?q=&set=&kind=&state=&certainty=&score=")
     assert empty.status_code == 200 and empty.json()["total"] == 11, "as an empty form asks"

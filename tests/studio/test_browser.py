@@ -1,11 +1,15 @@
-"""The studio in a real browser, from a process of its own."""
+"""The studio in a real browser."""
 
+from contextlib import ExitStack
+
+import httpx
 import pytest
 
 from tests.atlas.made import encoded, made
 from tests.cli.latent_model import COLOUR
+from tests.show import browser
 from tests.show.browser import needed, opened
-from tests.studio.served import process
+from tests.studio.served import TINY, listening, opening
 
 pytestmark = needed
 PAGES = ("overview", "units", "unit/5", "pictures", "picture/1", "tree", "graph", "curves",
@@ -15,9 +19,15 @@ PAGES = ("overview", "units", "unit/5", "pictures", "picture/1", "tree", "graph"
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     folder = made(tmp_path_factory.mktemp("atlas") / "squares.atlas")
-    options = ("--model", COLOUR, "--model", "zoo:vq", "--model", "zoo:scenes")
-    with process(folder, *options) as (url, _):
+    with listening(folder, opening(), models=(COLOUR, TINY, "zoo:vq", "zoo:scenes")) as url:
         yield url
+
+
+@pytest.fixture(scope="module", autouse=True)
+def open_once():
+    """One browser for all of this file: nothing here has an event loop of its own."""
+    with browser._shared.held():
+        yield
 
 
 BROKEN = """[...document.images].filter(
@@ -36,12 +46,12 @@ def until(seen, true):
 def test_every_view_without_a_complaint(url):
     with opened(f"{url}/") as seen:
         for page in PAGES:
+            seen.page.goto(f"{url}/{page}")
+            seen.page.wait_for_selector("html[data-ready=yes]")
             for width in (360, 1280):
                 seen.page.set_viewport_size({"width": width, "height": 900})
-                seen.page.goto(f"{url}/{page}")
-                seen.page.wait_for_selector("html[data-ready=yes]")
                 assert seen.overflow() <= 0, (page, width)
-                assert not seen.page.evaluate(BROKEN), page
+            assert not seen.page.evaluate(BROKEN), page
         seen.calm(network=True)
         assert all(one.startswith((url, "blob:")) for one in seen.asked), "nobody else is asked"
 
@@ -95,7 +105,7 @@ def test_a_slider_moves_the_picture(url):
 
 def test_a_person_names_a_unit(tmp_path):
     folder = made(tmp_path / "a")
-    with process(folder, "--edit") as (address, _), opened(f"{address}/unit/5") as seen:
+    with listening(folder, edit=True) as address, opened(f"{address}/unit/5") as seen:
         seen.page.click(".rename summary")
         seen.page.click(".rename button")
         seen.page.wait_for_selector(".rename .warning:not([hidden])")
@@ -122,6 +132,7 @@ def test_a_sent_picture_is_explained(url, tmp_path):
     picture.write_bytes(encoded(9))
     with opened(f"{url}/live") as seen:
         place = "[data-tool=agreement]"
+        seen.page.fill(f"{place} [name=model]", TINY)
         seen.page.click(f"{place} .go")
         seen.page.fill(f"{place} textarea", "a red square")
         seen.page.click(f"{place} .go")
@@ -129,6 +140,12 @@ def test_a_sent_picture_is_explained(url, tmp_path):
         assert seen.text(f"{place} .problem") == "Choose a picture first."
         seen.page.set_input_files("input[type=file]", picture)
         until(seen, "document.querySelector('.which').textContent.includes('48 × 48')")
+        seen.page.fill(f"{place} textarea", "x" * 301)
+        seen.page.click(f"{place} .go")
+        assert seen.text(f"{place} .problem") == (
+            "Write 1 to 8 sentences, one in a line, each of at most 300 characters."
+        )
+        seen.page.fill(f"{place} textarea", "a red square")
         seen.page.click(f"{place} .go")
         seen.page.wait_for_selector(f"{place} .working:not([hidden])")
         seen.page.wait_for_selector(f"{place} .outcome[data-done='1']", timeout=60_000)
@@ -165,7 +182,68 @@ def test_a_region_is_painted_and_searched_and_called_off(url):
         seen.page.click(f"{place} .go")
         seen.page.wait_for_selector(f"{place} .outcome[data-done='1']", timeout=60_000)
         assert "What judges say" in seen.text(f"{place} .outcome")
+        seen.page.fill(f"{place} [name=token]", "17")
+        seen.page.click(f"{place} .write")
+        seen.page.wait_for_selector(f"{place} .outcome[data-done='2']", timeout=60_000)
+        assert "set 17=1" in seen.text(f"{place} .outcome")
+        seen.page.select_option(f"{place} [name=do]", "steer")
+        seen.page.fill(f"{place} [name=by]", "-2.5")
+        seen.page.click(f"{place} .write")
+        seen.page.wait_for_selector(f"{place} .outcome[data-done='3']", timeout=60_000)
+        assert "steer 17=-2.5" in seen.text(f"{place} .outcome")
         seen.calm(network=True)
+
+
+def test_pictures_that_cannot_be_worked_on(url, tmp_path):
+    from PIL import Image
+
+    wrong, odd = tmp_path / "text.png", tmp_path / "scan.tiff"
+    wrong.write_text("no picture")
+    Image.new("RGB", (8, 8)).save(odd)
+    which = "document.querySelector('.which').textContent"
+    with opened(f"{url}/live?picture=999") as seen:
+        until(seen, f"{which} === 'There is no picture 999 in this atlas that can be shown.'")
+        seen.page.click(".offered label >> nth=0")
+        until(seen, f"{which} === 'Picture 1 of the atlas.'")
+        seen.page.set_input_files("input[type=file]", wrong)
+        until(seen, f"{which}.endsWith('The picture before is still chosen.')")
+        assert seen.page.is_visible(".subject .stage")
+        seen.page.set_input_files("input[type=file]", odd)  # we read it, the browser does not
+        until(seen, f"{which} === 'This browser cannot show that picture. Send it as PNG or JPEG.'")
+        assert not seen.page.is_visible(".subject .stage")
+
+
+def test_whoever_leaves_calls_work_off_and_a_server_that_stops_is_said(tmp_path):
+    stay, place = ExitStack(), "[data-tool=tokens]"
+    how = listening(made(tmp_path / "a"), opening(), models=("zoo:vq",))
+    with stay:
+        address = stay.enter_context(how)
+        with opened(f"{address}/live?picture=1") as seen:
+
+            def begin():
+                seen.page.click(f"{place} summary")
+                seen.page.fill(f"{place} [name=model]", "zoo:vq")
+                seen.page.click(f"{place} .open")
+                seen.page.wait_for_selector(f"{place} .region:not([disabled])", timeout=60_000)
+                seen.page.click(f"{place} .rectangle")
+                seen.page.fill(f"{place} [name=steps]", "2000")
+                with seen.page.expect_response("**/api/live/search") as sent:
+                    seen.page.click(f"{place} .go")
+                return f"{address}/api/jobs/{sent.value.json()['job']}"
+
+            job = begin()
+            seen.page.goto(f"{address}/live?picture=1")
+            for _ in range(200):
+                if (news := httpx.get(job).json()["state"]) == "cancelled":
+                    break
+                seen.page.wait_for_timeout(50)
+            assert news == "cancelled"
+            begin()
+            stay.close()  # as Ctrl-C does
+            seen.page.wait_for_selector(f"{place} .problem:not([hidden])", timeout=20_000)
+            assert seen.text(f"{place} .problem") == (
+                "The studio does not answer. Start it again, and load this page again."
+            )
 
 
 def test_concepts_are_chosen_to_be_changed(url):

@@ -53,8 +53,11 @@ def test_what_has_not_changed_is_not_sent_again(client, path):
     tag = first.headers["etag"]
     again = client.get(path, headers={"if-none-match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    other = client.get(path, headers={"if-none-match": '"other"'})
-    assert (other.status_code, other.content) == (200, first.content)
+    for held in (f"W/{tag}", f'"other", {tag}', f'{tag}  ,"other"', "*"):
+        assert client.get(path, headers={"if-none-match": held}).status_code == 304, held
+    for held in ('"other"', tag[:-2] + '"', "", "x" * 5000):
+        other = client.get(path, headers={"if-none-match": held})
+        assert (other.status_code, other.content) == (200, first.content), held
 
 
 def test_a_picture_given_anew_has_another_tag(tmp_path):

@@ -112,7 +112,60 @@ def test_a_mistake_of_ours_is_said_and_the_next_page_is_shown(tmp_path, monkeypa
             "where."
         }
         assert found.headers["content-security-policy"]
+        assert found.headers["connection"] == "close", "the server hangs up after a mistake"
+        page = client.get("/tree", headers=HTML)
+        assert page.status_code == 500 and page.text.startswith("<!doctype html>")
+        assert "<p>Something went wrong inside legenda (ZeroDivisionError);" in page.text
         assert client.get("/graph").status_code == 200
+
+
+@pytest.mark.parametrize("spoil", ["scribble", "cut", "empty"])
+def test_a_database_that_is_damaged_meanwhile_is_said_by_every_page(tmp_path, spoil):
+    folder = made(tmp_path / "a")
+    file = folder / "atlas.db"
+    with studio(folder) as (client, _):
+        assert client.get("/units").status_code == 200
+        with file.open("r+b") as base:
+            if spoil == "scribble":
+                base.seek(4096)
+                base.write(b"\x5a" * (file.stat().st_size - 4096))
+            base.truncate({"scribble": file.stat().st_size, "cut": 20_000, "empty": 0}[spoil])
+        for page in PAGES:
+            found = client.get(page, headers=HTML)
+            assert found.status_code == 422, page
+            assert found.text.count("<h1>This cannot be shown</h1>") == 1
+            assert f"<p>{file} is damaged" in found.text
+        assert client.get("/nothing", headers=HTML).status_code == 404
+        assert client.get("/static/page.css").status_code == 200
+        assert f"{file} is damaged" in client.get("/api/overview").json()["error"]
+
+
+@pytest.mark.parametrize("after", ["moved", "another"])
+def test_an_atlas_that_is_gone_is_said_and_not_written_in_vain(tmp_path, after):
+    folder = made(tmp_path / "a")
+    with studio(folder, edit=True) as (client, headers):
+        assert client.get("/unit/5").status_code == 200
+        folder.rename(tmp_path / "b")
+        if after == "another":
+            made(folder, seed=1)
+        said = f"{folder} is gone, or another atlas stands in its place. Start the studio again."
+        page = client.get("/unit/5", headers=HTML)
+        assert page.status_code == 404 and said in page.text
+        assert client.get("/api/units/5").json() == {"error": said}
+        named = client.put("/api/units/5/name", json={"name": "lost"}, headers=headers)
+        assert (named.status_code, named.json()) == (409, {"error": said})
+        assert client.get("/static/page.css").status_code == 200
+    for where in (folder, tmp_path / "b"):
+        if where.exists():
+            with Atlas(where) as atlas:
+                assert atlas.value("SELECT count(*) FROM corrections") == 0
+
+
+def test_a_head_is_that_of_the_page(client):
+    for path in ("/units", "/media/picture/1", "/static/atlas.css", "/api/overview", "/nothing"):
+        head, whole = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers == whole.headers
 
 
 def test_two_atlases_are_compared(tmp_path):

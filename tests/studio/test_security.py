@@ -147,6 +147,18 @@ def test_a_body_within_the_limit_passes():
     assert {name.decode(): value.decode() for name, value in sent[0]["headers"]} == ALWAYS
 
 
+def test_whoever_asks_for_a_head_is_sent_no_body():
+    asked_of = []
+
+    async def noted(scope_, receive, send):
+        asked_of.append(scope_["method"])
+        await whole(scope_, receive, send)
+
+    status, body, sent, _ = asked(noted, [part(b"", False)], "HEAD")
+    assert (status, body, asked_of) == (200, b"", ["GET"])
+    assert len(sent) == 2 and not sent[1].get("more_body")
+
+
 def test_a_body_that_does_not_come_is_given_up():
     status, body, _, _ = asked(whole, [part(b"x"), part(b"y", False)], patience=0.05, pause=0.2)
     assert status == 408

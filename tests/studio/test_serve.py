@@ -1,4 +1,4 @@
-"""The studio as a process of its own, over real sockets."""
+"""The studio over real sockets, and as a process of its own."""
 
 import re
 import signal
@@ -12,34 +12,30 @@ import pytest
 from legenda.errors import BadInput, Missing, Refused
 from legenda.studio.serve import address, bound
 from tests.atlas.made import made
-from tests.studio.served import process
+from tests.studio.served import listening, process
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    folder = made(tmp_path_factory.mktemp("atlas") / "a")
-    with process(folder) as (url, made_):
-        yield url, made_
+def url(tmp_path_factory):
+    with listening(made(tmp_path_factory.mktemp("atlas") / "a")) as url:
+        yield url
 
 
 def token(url):
     return re.search(r'legenda-token" content="([^"]+)"', httpx.get(f"{url}/live").text)[1]
 
 
-def test_pages_are_answered(running):
-    url, _ = running
+def test_pages_are_answered(url):
     assert httpx.get(f"{url}/").status_code == 200
     assert "server" not in httpx.get(f"{url}/").headers
 
 
-def test_a_stranger_who_leads_a_name_here_sees_nothing(running):
-    url, _ = running
+def test_a_stranger_who_leads_a_name_here_sees_nothing(url):
     found = httpx.get(f"{url}/", headers={"host": "evil.example"})
     assert found.status_code == 421 and "squares" not in found.text
 
 
-def test_two_gigabytes_are_refused_before_they_are_sent(running):
-    url, _ = running
+def test_two_gigabytes_are_refused_before_they_are_sent(url):
     host, _, port = url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as wire:
         head = (
@@ -53,8 +49,7 @@ def test_two_gigabytes_are_refused_before_they_are_sent(running):
         assert time.monotonic() - begun < 1
 
 
-def test_a_stream_without_an_end_is_refused_when_it_is_too_much(running):
-    url, _ = running
+def test_a_stream_without_an_end_is_refused_when_it_is_too_much(url):
     sent = 0
 
     def endless():
@@ -70,8 +65,7 @@ def test_a_stream_without_an_end_is_refused_when_it_is_too_much(running):
     assert httpx.get(f"{url}/").status_code == 200
 
 
-def test_thirty_two_readers_at_once_see_no_error(running):
-    url, _ = running
+def test_thirty_two_readers_at_once_see_no_error(url):
     statuses = []
 
     def reader(first):
@@ -89,6 +83,50 @@ def test_thirty_two_readers_at_once_see_no_error(running):
     for thread in threads:
         thread.join()
     assert statuses == [200] * 32 * 18
+
+
+def heard(wire):
+    """All that is sent until the other side hangs up."""
+    got = b""
+    while piece := wire.recv(65536):
+        got += piece
+    return got
+
+
+@pytest.mark.parametrize("drip", [b"", b"x-more: y\r\n"])
+@pytest.mark.parametrize("first", [b"", b"GET / HTTP/1.1\r\n", b"HEAD / HTTP/1.1\r\nhost: localhost\r\n\r\nGET /"])  # fmt: skip # noqa: E501
+def test_whoever_does_not_come_to_the_end_of_a_question_is_cut_off(tmp_path, first, drip):
+    with listening(made(tmp_path / "a"), patience=0.4) as slow:
+        host, _, port = slow.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as wire:
+            wire.sendall(first)
+            begun, over = time.monotonic(), threading.Event()
+
+            def dripping():
+                while drip and not over.wait(0.1):
+                    try:
+                        wire.sendall(drip)
+                    except OSError:
+                        return
+
+            threading.Thread(target=dripping).start()
+            try:
+                heard(wire)
+            except ConnectionResetError:
+                pass
+            over.set()
+            assert 0.3 < time.monotonic() - begun < 3
+        assert httpx.get(f"{slow}/static/page.css").status_code == 200
+
+
+def test_a_connection_is_kept_while_questions_come(tmp_path):
+    with listening(made(tmp_path / "a"), patience=0.4) as slow, httpx.Client() as client:
+        wires = set()
+        for _ in range(5):
+            found = client.get(f"{slow}/static/page.css")
+            wires.add(found.extensions["network_stream"].get_extra_info("client_addr"))
+            time.sleep(0.25)
+        assert len(wires) == 1, "longer than its patience, but never that long in silence"
 
 
 def test_it_stops_at_once_and_leaves_nothing_behind(tmp_path):

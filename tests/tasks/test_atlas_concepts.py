@@ -165,6 +165,19 @@ def test_the_same_twice_is_the_same_and_costs_nothing(made, tmp_path, monkeypatc
     assert digest_at(tmp_path / "b") == digest_at(made)
 
 
+def test_another_picture_of_the_same_name_is_read_as_well(tmp_path):
+    """Two pictures may both be called `1.png`; what the study is says no place on a machine."""
+    other = Shown(Image.fromarray(photograph(draw(SEED + 1), 256)), scene().source)
+    with Atlas(tmp_path / "a", write=True) as atlas:
+        first, second = (
+            gather_concepts(atlas, "zoo:scenes", settings=FEW, shown=[one])
+            for one in (scene(), other)
+        )
+        assert first != second and atlas.value("SELECT count(*) FROM studies") == 2
+        settings = atlas.value("SELECT settings FROM studies WHERE id = ?", first)
+        assert "/home/me" not in settings and f"scene {SEED}" in settings
+
+
 def test_where_the_pictures_are_gone_tiles_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr("legenda.tasks.atlas_concepts.corpus_of", lambda _: None)
     with Atlas(tmp_path / "b", write=True) as atlas:

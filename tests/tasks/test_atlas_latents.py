@@ -212,5 +212,5 @@ def test_factors_are_measured_where_they_are_known(monkeypatch):
     found = factors_of(Units(Knows(), Identity(7, "latents")), count=300)  # pyright: ignore
     assert found is not None
     by_name = {one["factor"]: one for one in found["factors"]}
-    assert [one["unit"] for one in found["factors"]] == list(range(7))
+    assert [one["latent"] for one in found["factors"]] == list(range(7))
     assert by_name["hue"]["gap"] > 0.5 and found["table"][0]["value"] > 5 * found["table"][0]["control"]  # fmt: skip # noqa: E501

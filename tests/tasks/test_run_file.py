@@ -170,7 +170,15 @@ CASES = {
         ", line 6: the file has no field 'explian'. Did you mean 'explain'? It has: study, "
         "explain, describe, score, settings, atlas."
     ),
-    "[explain]\nmethod = 'rise'\n": ": there is no [study].",
+    "[explain]\nmethod = 'rise'\n": (
+        ": there is no [study], only [explain]. `legenda run --example` prints a study that has "
+        "one."
+    ),
+    STUDY + f"seed = {1 << 63}\n": (
+        f", line 6: seed is to be less than {1 << 63}; it got {1 << 63}."
+    ),
+    STUDY + "[atlas]\npath = ''\n": ", line 7: path is empty. Name something, or leave it out.",
+    "": ": there is no [study]. `legenda run --example` prints a study that has one.",
     '[study]\nkind = "units"\n': ", line 1: [study] needs 'model', and it is not there.",
     STUDY + "[explain]\nsteps = 3\n": ", line 6: [explain] needs 'method', and it is not there.",
     STUDY + "[[score]]\nmethod = 'drop'\n[[score]]\nsteps = 3\n": (
@@ -304,6 +312,9 @@ METHODS = {
     ),
     UNITS + "[describe]\nmethod = 'measured'\nthreshold = 'high'\n": (
         ", line 6: measured needs a finite number for threshold; it got 'high'."
+    ),
+    UNITS + "[describe]\nmethod = 'measured'\npool = -1\n": (
+        ", line 6: pool of a study of latents must be 16 or more; got -1."
     ),
     UNITS + "[[describe]]\nmethod = 'measured'\n[[describe]]\nmethod = 'measured'\n": (
         ", line 6: a study of units is put into words once. Leave the second [[describe]] out."

@@ -64,7 +64,8 @@ def unit_of(atlas: Atlas, given: str) -> int:
     where, _, number = given.rpartition("/")
     if not where or not number.isdecimal() or len(number) >= DIGITS:
         raise BadInput(
-            f"a unit is given by its id, or as model/dictionary/number; it got {given!r}."
+            f"a unit is given by its id, or as model/dictionary/number; it got {given!r}. "
+            "`legenda atlas search` lists both."
         )
     found = atlas.all(ADDRESSES, int(number), clean(where))
     if not found:

@@ -31,17 +31,24 @@ def export_parquet(atlas: Atlas, folder: Path) -> list[Path]:
     arrow, parquet = pyarrow()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"--parquet {folder} is there and not empty. Name a new folder.")
+    fresh = not folder.exists()
     with room(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for table in TABLES:
-        columns = columns_of(atlas, table)
-        schema = arrow.schema([(name, _type(arrow, kind)) for name, kind in columns.items()])
-        path, rows = folder / f"{table}.parquet", _rows(atlas, table, list(columns))
-        with room(path), parquet.ParquetWriter(path, schema, compression="zstd") as file:
-            while chunk := list(islice(rows, MANY.get(table, ROWS))):
-                file.write_table(arrow.Table.from_pylist(chunk, schema))
-        written.append(path)
+    written = [folder / f"{table}.parquet" for table in TABLES]
+    try:
+        for table, path in zip(TABLES, written, strict=True):
+            columns = columns_of(atlas, table)
+            schema = arrow.schema([(name, _type(arrow, kind)) for name, kind in columns.items()])
+            rows = _rows(atlas, table, list(columns))
+            with room(path), parquet.ParquetWriter(path, schema, compression="zstd") as file:
+                while chunk := list(islice(rows, MANY.get(table, ROWS))):
+                    file.write_table(arrow.Table.from_pylist(chunk, schema))
+    except BaseException:  # half of an atlas helps nobody
+        for path in written:
+            path.unlink(missing_ok=True)
+        if fresh:
+            folder.rmdir()
+        raise
     return written
 
 

@@ -8,10 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from legenda.errors import BadInput
+
 
 def canonical(content: Any) -> str:
-    """JSON in one fixed form; what is not finite, or no plain value, is refused by `json`."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
+    """JSON in one fixed form; what is not finite is refused in a sentence."""
+    try:
+        return json.dumps(
+            content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str
+        )
+    except ValueError:
+        raise BadInput("an atlas keeps finite numbers only; it got nan or infinity.") from None
 
 
 def key_of(*parts: Any) -> str:

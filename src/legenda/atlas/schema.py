@@ -11,7 +11,9 @@
 A migration is never edited once it was released: what changes the tables is a new one.
 """
 
+import re
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from legenda.errors import BadInput, Missing
@@ -157,6 +159,7 @@ END;
 MIGRATIONS: tuple[tuple[str, str], ...] = ((FIRST, "0.1.0"),)
 """Each with the version of legenda that brought it; the number of an atlas is how many it has."""
 SCHEMA = len(MIGRATIONS)
+WRITTEN = "SELECT json_extract(provenance, '$.legenda') FROM studies ORDER BY id DESC LIMIT 1"
 
 
 def migrate(base: sqlite3.Connection, path: Path) -> None:
@@ -203,11 +206,24 @@ def checked(base: sqlite3.Connection, path: Path) -> None:
         raise BadInput(f"{path} is no atlas of legenda. Give a folder that holds {FILE}.")
     if number > SCHEMA:
         raise BadInput(
-            f"{path} has schema {number}; this legenda reads up to {SCHEMA}. Install a newer one: "
-            "pip install --upgrade legenda."
+            f"{path} has schema {number}; this legenda reads up to {SCHEMA}. Install "
+            f"{_newer(base)}."
         )
     if number < SCHEMA and base.execute("PRAGMA query_only").fetchone()[0]:
         raise Missing(
             f"{path} has schema {number}, which is older than {SCHEMA}. Open it once for writing, "
             "as `legenda atlas verify` does with --migrate."
         )
+
+
+def _newer(base: sqlite3.Connection) -> str:
+    """The version that wrote an atlas last, where it tells; else any newer one."""
+    from legenda import __version__
+
+    said = ""
+    with suppress(sqlite3.Error):
+        row = base.execute(WRITTEN).fetchone()
+        said = str(row[0]) if row else ""
+    if said == __version__ or re.fullmatch(r"\d+(\.\w+){0,4}", said) is None:
+        return "a newer one: pip install --upgrade legenda"
+    return f"{said}, which wrote it, or a newer one: pip install 'legenda>={said}'"

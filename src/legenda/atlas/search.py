@@ -1,6 +1,7 @@
 """Searching an atlas: by words, kind, state, certainty and score, a page at a time, at any size."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from legenda.atlas.schema import KINDS, STATES
@@ -14,6 +15,11 @@ ORDERS = ("certainty", "score", "number")
 SHOWN = """SELECT u.id, u.set_id, u.number, u.label, u.name, u.state, u.why, u.certainty, u.low,
   u.high, u.score, s.dictionary, s.kind, m.ref AS model FROM units u
   JOIN sets s ON s.id = u.set_id JOIN models m ON m.id = s.model WHERE u.id = ?"""
+
+
+CONTROL = """SELECT c.control FROM units u JOIN explanations x ON x.unit = u.id
+  JOIN scores c ON c.explanation = x.id WHERE u.id = ? AND c.value = u.score
+  AND json_valid(u.facts) AND c.name = json_extract(u.facts, '$.score') LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,15 @@ def search(atlas: Atlas, query: Query) -> Found:
     return Found([dict(atlas.one(SHOWN, i) or ()) for i in page], len(ids) == until)
 
 
+def control_of(atlas: Atlas, unit: int) -> float | None:
+    """What chance gives where a unit has its score; None where that is not known."""
+    return atlas.value(CONTROL, unit)
+
+
 def _check(query: Query) -> None:
+    for what, least in (("certainty", query.certainty), ("score", query.score)):
+        if least is not None and not isfinite(least):
+            raise BadInput(f"the least {what} is a number; it got {least}. Leave it out for all.")
     for what, value, known in (
         ("kind", query.kind, KINDS), ("state", query.state, STATES), ("order", query.order, ORDERS),
     ):  # fmt: skip
@@ -90,4 +104,4 @@ def _asked(atlas: Atlas, query: Query) -> Asked:
     )
 
 
-__all__ = ["ORDERS", "Found", "Query", "matching", "search"]
+__all__ = ["ORDERS", "Found", "Query", "control_of", "matching", "search"]

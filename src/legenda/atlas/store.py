@@ -23,8 +23,10 @@ from urllib.parse import quote
 from torch import Tensor
 
 from legenda.atlas.pack import clean
+from legenda.atlas.place import made, orphaned, there, unmade
 from legenda.atlas.schema import FILE, checked, migrate
 from legenda.atlas.shards import read_entry
+from legenda.atlas.trouble import OURS, sentence
 from legenda.errors import BadInput, LegendaError, Missing, Refused
 
 PATIENCE = 60.0
@@ -45,19 +47,17 @@ class Atlas:
         self.file = self.folder / FILE
         self._mine = threading.local()
         self._open: list[sqlite3.Connection] = []
-        if not write and not self.file.is_file():
+        self._fresh = self._alone = False
+        self._begun: tuple[int, int] | None = None
+        if write:
+            self._begin()
+            return
+        if not there(self.file):
             raise BadInput(
                 f"there is no atlas at {path}: it has no {FILE}. Make one with `legenda demo` or "
                 "`legenda run`, or name another folder."
             )
-        if write:
-            self._make_folder()
-            self._refuse_others()
-            with self._told():
-                self.base.execute("PRAGMA journal_mode = WAL")
-                migrate(self.base, self.file)
-        else:
-            checked(self.base, self.file)
+        checked(self.base, self.file)
 
     @property
     def base(self) -> sqlite3.Connection:
@@ -81,7 +81,8 @@ class Atlas:
     def each(self, query: str, *values: Any) -> Iterator[sqlite3.Row]:
         """Row by row, however many there are."""
         with self._told():
-            yield from self.base.execute(query, values)
+            for row in self.base.execute(query, values):  # noqa: UP028 -- left early, even late
+                yield row
 
     def value(self, query: str, *values: Any) -> Any:
         """The first field of the first row; None where there is no row."""
@@ -109,6 +110,11 @@ class Atlas:
         if self.base.in_transaction:  # already within one
             yield self.base
             return
+        if self._place() != self._begun:
+            raise Missing(
+                f"{self.folder} was taken away or put in another's place while it was written. "
+                "Bring it back, or run again to make it anew."
+            )
         with self._told():
             self.base.execute("BEGIN IMMEDIATE")
         try:
@@ -118,7 +124,7 @@ class Atlas:
         except BaseException as problem:
             with suppress(sqlite3.Error):
                 self.base.execute("ROLLBACK")
-            if isinstance(problem, sqlite3.OperationalError):
+            if isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, OURS):
                 raise self._sentence(problem) from None
             raise
 
@@ -135,23 +141,47 @@ class Atlas:
     def __enter__(self) -> "Atlas":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self._fresh:
+            unmade(self.base, self.folder, self._alone)
         self.close()
+
+    def _begin(self) -> None:
+        """Open for writing; a folder without an atlas becomes one."""
+        self._alone = made(self.folder)
+        self._fresh = not there(self.file)
+        self._refuse_others()
+        with self._told(opening=True):
+            self.base.execute("PRAGMA journal_mode = WAL")
+            migrate(self.base, self.file)
+        self._begun = self._place()
+        if self._begun is None:  # whoever made it has just taken it away again
+            self.close()
+            self._begin()
+
+    def _place(self) -> tuple[int, int] | None:
+        """Which file stands where the database is: rows written into another would be lost."""
+        with suppress(OSError):
+            found = self.file.stat()
+            return found.st_dev, found.st_ino
+        return None
 
     def _refuse_others(self) -> None:
         """Look before anything is changed: a file without a table may become an atlas."""
-        if not self.file.exists():
-            return
-        with self._told():
-            try:
+        held = 0
+        if not self._fresh:
+            with self._told(opening=True):
                 held = self.base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            except sqlite3.DatabaseError:  # the check has a sentence for it
-                held = None
-            if held != 0:
-                checked(self.base, self.file)
+        if held:
+            checked(self.base, self.file)
+        elif orphaned(self.folder):
+            raise BadInput(
+                f"{self.file} is {'not there' if self._fresh else 'empty'}, but tensors lie beside "
+                "it: what told of them is lost. Bring it back from a copy, or name another folder."
+            )
 
     def _connect(self) -> sqlite3.Connection:
-        with self._told():
+        with self._told(opening=True):
             if self.write:
                 base = sqlite3.connect(
                     self.file, timeout=PATIENCE, isolation_level=None, check_same_thread=False
@@ -175,49 +205,16 @@ class Atlas:
         base.execute("PRAGMA query_only = ON")
         return base
 
-    def _make_folder(self) -> None:
-        try:
-            if self.folder.exists() and not self.folder.is_dir():
-                raise BadInput(f"an atlas is a folder; {self.folder} is a file. Name another.")
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise Missing(
-                f"the atlas {self.folder} cannot be made: {problem.strerror}. Choose another "
-                "folder."
-            ) from None
-
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, opening: bool = False) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as problem:
-            raise self._sentence(problem) from None
+            raise self._sentence(problem, opening) from None
 
-    def _sentence(self, problem: sqlite3.DatabaseError) -> LegendaError:
+    def _sentence(self, problem: sqlite3.DatabaseError, opening: bool = False) -> LegendaError:
         """What went wrong in the database, in a sentence."""
-        said = str(problem)
-        if "locked" in said or "busy" in said:
-            return Refused(
-                f"{self.folder} is being written by another process for more than {PATIENCE:g} "
-                "seconds. Wait for it, and run again: what is there is kept."
-            )
-        if "full" in said or "disk I/O" in said:
-            return Missing(
-                f"{self.folder} could not be written: the disk is full. Make room and run again: "
-                "what is there is kept."
-            )
-        if "readonly" in said or "unable to open" in said:
-            return Missing(
-                f"{self.folder} cannot be written. Choose a folder that you may change, or copy it."
-            )
-        if "not a database" in said:
-            return BadInput(
-                f"{self.file} is no database, or its beginning is lost. Bring the atlas back from "
-                "a copy, or name another folder."
-            )
-        return BadInput(
-            f"{self.file} is damaged ({said}). `legenda atlas verify` says what can still be read."
-        )
+        return sentence(self.file, problem, write=self.write, opening=opening, patience=PATIENCE)
 
 
 def loaded(text: str) -> Any:

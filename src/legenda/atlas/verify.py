@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from legenda.atlas.schema import TENSORS
-from legenda.atlas.search import matching
+from legenda.atlas.search_ways import LONGEST, matching
 from legenda.atlas.shards import entries_of, place_of, sound
 from legenda.atlas.store import Atlas
 from legenda.errors import BadInput, LegendaError
@@ -84,9 +84,10 @@ def _references(atlas: Atlas) -> Iterator[Finding]:
 
 def _json(atlas: Atlas) -> Iterator[Finding]:
     for table, column in JSON.items():
-        bad = atlas.value(f"SELECT count(*) FROM {table} WHERE NOT json_valid({column})")
+        kind = f"CASE WHEN json_valid({column}) THEN json_type({column}) ELSE '' END"
+        bad = atlas.value(f"SELECT count(*) FROM {table} WHERE {kind} <> 'object'")
         if bad:
-            yield Finding(f"table {table}", f"{bad} rows hold a {column} that is no JSON")
+            yield Finding(f"table {table}", f"{bad} rows hold a {column} that is no JSON object")
 
 
 def _tallies(atlas: Atlas) -> Iterator[Finding]:
@@ -118,19 +119,25 @@ def _words(atlas: Atlas) -> Iterator[Finding]:
     bad = 0
     query = "SELECT id, name, label FROM units WHERE (id - ?) % ? = 0"
     for unit, name, label in atlas.each(query, least or 0, step):
-        asked = matching(f"{name} {label}", prefix=False)
+        asked = matching(_uncut(f"{name} {label}"), prefix=False)
         row = "SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?"
         bad += bool(asked) and atlas.one(row, asked, unit) is None
     if bad:
         yield Finding("table words", f"{bad} units are not found by their own words")
 
 
+def _uncut(text: str) -> str:
+    """As many whole words as a search takes."""
+    return text if len(text) <= LONGEST else text[:LONGEST].rpartition(" ")[0]
+
+
 def _shards(atlas: Atlas) -> Iterator[Finding]:
     for shard, digest in atlas.all("SELECT id, digest FROM shards ORDER BY id"):
         place, held = place_of(atlas.folder, digest), _dependents(atlas, shard)
         where = str(place.relative_to(atlas.folder))
-        if not place.is_file():
-            yield Finding(where, "is not there", held)
+        lacks = _lacking(place)
+        if lacks:
+            yield Finding(where, lacks, held)
         elif not sound(atlas.folder, digest):
             yield Finding(where, "does not hold what was written", held)
         else:
@@ -138,6 +145,17 @@ def _shards(atlas: Atlas) -> Iterator[Finding]:
             gone = {row[0] for row in asked} - entries_of(atlas.folder, digest)
             if gone:
                 yield Finding(where, f"lacks {len(gone)} pieces of evidence", held)
+
+
+def _lacking(place: Path) -> str:
+    """Why a file cannot be read; empty where it can."""
+    try:
+        with place.open("rb"):
+            return ""
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as problem:
+        return f"cannot be read ({problem.strerror})"
 
 
 def _dependents(atlas: Atlas, shard: int) -> int:

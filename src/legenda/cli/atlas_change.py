@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from legenda.cli.gather import ours
 from legenda.cli.output import say, tell
 from legenda.errors import BadInput
 
@@ -17,10 +18,11 @@ Flag = Annotated[bool, Parameter(negative="")]
 
 def existing(path: Path) -> "Atlas":
     """An atlas that is there, opened for writing."""
+    from legenda.atlas.place import there
     from legenda.atlas.schema import FILE
     from legenda.atlas.store import Atlas
 
-    if not (path / FILE).is_file():
+    if not there(path / FILE):
         Atlas(path).close()  # which says that there is none
     return Atlas(path, write=True)
 
@@ -117,6 +119,7 @@ def merge(*paths: Path, into: Path, json: Flag = False) -> int:
     if not paths:
         raise BadInput("atlas merge needs an atlas to read; it got none. Name one or more.")
     sources = [Atlas(path) for path in paths]  # each is looked at before anything is written
+    ours(into)
     with Atlas(into, write=True) as opened:
         for source in sources:
             found = merge(opened, source)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from legenda.cli.gather import ours
 from legenda.cli.output import say, tell
 from legenda.errors import BadInput
 
@@ -86,6 +87,7 @@ def import_(path: Path, source: Path, /, *, json: Flag = False) -> int:
 
     if not source.exists():
         raise BadInput(f"{source} is not there. Give what `legenda atlas export` wrote.")
+    ours(path)
     with Atlas(path, write=True) as opened:
         bring = import_parquet if source.is_dir() else import_neuronpedia
         found = bring(opened, source)

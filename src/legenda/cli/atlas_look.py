@@ -77,7 +77,7 @@ def search(
     json
         One JSON line per unit.
     """
-    from legenda.atlas.search import Query, search
+    from legenda.atlas.search import Query, control_of, search
     from legenda.atlas.sets import set_of
     from legenda.atlas.store import Atlas
     from legenda.cli.atlas_words import listed
@@ -87,14 +87,15 @@ def search(
         found = search(
             opened, Query(text, kind, state, among, certainty, score, order, limit, offset)
         )
+        rows = [row | {"control": control_of(opened, row["id"])} for row in found.rows]
     if json:
-        for row in found.rows:
+        for row in rows:
             tell(row)
         return 0
-    if not found.rows:
+    if not rows:
         say("nothing is found.")
         return 0
-    show(listed(found.rows))
+    show(listed(rows))
     if found.more:
         say(f"there are more: --offset {offset + limit}")
     return 0

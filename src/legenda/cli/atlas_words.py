@@ -11,12 +11,13 @@ def glance(path: Path, found: dict[str, Any]) -> Iterator[Any]:
     """What `legenda atlas info` prints."""
     sizes = found["bytes"]
     yield (
-        f"{path}: {found['units']:,} units of {len(found['sets'])} dictionaries, "
-        f"{found['pictures']:,} pictures, {size(sizes['database'])} and "
-        f"{size(sizes['tensors'])} of tensors in {sizes['files']} files"
+        f"{path}: {_many(found['units'], 'unit')} of "
+        f"{_many(len(found['sets']), 'dictionary', 'dictionaries')}, "
+        f"{_many(found['pictures'], 'picture')}, {size(sizes['database'])} and "
+        f"{size(sizes['tensors'])} of tensors in {_many(sizes['files'], 'file')}"
     )
     if found["corrections"]:
-        yield f"{found['corrections']} names by a person"
+        yield f"{_many(found['corrections'], 'name')} by a person"
     yield _table(
         ("id", "dictionary", "kind", *STATES),
         [
@@ -38,10 +39,11 @@ def glance(path: Path, found: dict[str, Any]) -> Iterator[Any]:
 def listed(rows: list[dict[str, Any]]) -> Any:
     """What `legenda atlas search` prints."""
     return _table(
-        ("id", "unit", "name", "certainty", "score"),
+        ("id", "unit", "name", "certainty", "score", "by chance"),
         [
             (str(r["id"]), f"{shown(r['model'])}/{shown(r['dictionary'])}/{r['number']}",
-             shown(r["name"]) or r["state"], _certainty(r), _number(r["score"]))
+             shown(r["name"]) or r["state"], _certainty(r), _number(r["score"]),
+             _number(r.get("control")))
             for r in rows
         ],
     )  # fmt: skip
@@ -61,6 +63,10 @@ def shown(text: str, most: int = 60) -> str:
     """Words of others as they may stand in a terminal: cut, without what steers it."""
     calm = "".join(c if c.isprintable() else " " for c in text)
     return calm if len(calm) <= most else calm[: most - 1] + "…"
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _certainty(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from legenda.cli import keeping
 from legenda.cli.concept_options import positive
 from legenda.cli.output import progress, say, show, tell, writable, write
 from legenda.errors import BadInput, LegendaError
@@ -16,6 +17,7 @@ def concepts(
     *images: Path,
     atlas: str = "zoo:photos",
     out: Path = Path("legenda-concepts.html"),
+    into: Path | None = None,
     count: str | None = None,
     by: str = "rarity",
     named: Annotated[bool, Parameter(negative="")] = False,
@@ -40,6 +42,8 @@ def concepts(
         Whose concepts: zoo:photos, zoo:scenes, or a folder.
     out
         The page, a name ending in .html.
+    into
+        Keep concepts and pictures in this atlas, a folder; changes and sentences are not kept.
     count
         Concepts of each picture, at most.
     by
@@ -69,6 +73,7 @@ def concepts(
 
     if not images:
         raise BadInput("concepts needs a picture or more. Name them.")
+    keeping.no_atlas(atlas)
     writable(out, folder=False)
     number, way = positive(count=count).get("count", 12), asked(by)
     talker, texts = from_environment(chat, chat_model), sentences(classes)
@@ -79,11 +84,15 @@ def concepts(
         if dry_run:
             return said_cost(held, images, number, json)
         found, refused = [], []
-        for done, path in enumerate(images):
-            step("concepts", done, len(images))
-            picture = read(path, refused if len(images) > 1 else None)
-            if picture is not None:
-                found.append(held.seen(picture, path.name, number, way, named, texts, edits, talker))  # fmt: skip # noqa: E501
+        with keeping.keeping(into) as kept:
+            for done, path in enumerate(images):
+                step("concepts", done, len(images))
+                picture = read(path, refused if len(images) > 1 else None)
+                if picture is not None:
+                    found.append(held.seen(picture, path.name, number, way, named, texts, edits, talker))  # fmt: skip # noqa: E501
+            if kept is not None and found:
+                pictures = [(one.picture, one.source) for one in found]
+                keeping.concepts(kept, atlas, pictures, device, step)
     shown = [(plain(one, held.names, held.relations), one.picture) for one in found]
     for said, _ in shown:
         tell(said) if json else show(card(said))
@@ -97,7 +106,7 @@ def concepts(
         held.exemplars, refused=refused, command=command,
     )  # fmt: skip
     write(out, html)
-    say(f"{out}")
+    say(f"{out}" if into is None else f"{out}\n{into}")
     if open_:
         import webbrowser
 

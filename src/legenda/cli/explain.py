@@ -1,11 +1,12 @@
 """`legenda explain MODEL IMAGE [TEXT]`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from legenda.cli import keeping
 from legenda.cli.output import Progress, progress, say, show, tell, writable, write
 from legenda.cli.results import Plain, Results, key
 from legenda.cli.settings import Set, per_tower, settings_of, wholes
@@ -30,6 +31,7 @@ def explain(
     set_: Set = None,
     device: str = "cpu",
     out: Path = Path("legenda-explain"),
+    atlas: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     score: bool = True,
     shared_scale: Annotated[bool, Parameter(negative="")] = False,
@@ -64,6 +66,8 @@ def explain(
         Such as cpu or cuda:0.
     out
         A folder for page, pictures and results.jsonl; or a name ending in .html, for the page.
+    atlas
+        Keep maps of m2ib in this atlas as well; it is made where there is none.
     json
         Results on stdout, one JSON line per pair.
     score
@@ -74,7 +78,11 @@ def explain(
         Show the page in a browser.
     """
     from legenda.corpus.pairs import pairs_of
+    from legenda.show.terminal import card
 
+    if atlas is not None:
+        given = {"site": site, "beta": beta, "steps": steps, "seed": seed, "set": set_}
+        keeping.whole_method(method, given)
     alone = out.suffix.lower() in {".html", ".htm"}
     writable(out, folder=not alone)
     settings = settings_of(set_, beta=per_tower(beta, "--beta"), **wholes(steps=steps, seed=seed))
@@ -82,8 +90,10 @@ def explain(
     results = Results(out) if alone else Results.at(out)
     job = Job.opened(model, method, site, device, score, settings)
     try:
-        with progress("opening") as step:
+        with keeping.keeping(atlas) as held, progress("opening") as step:
             refused = job.run(pairs, results, step, json=json, keep=not alone)
+            if held is not None and job.readable:
+                keeping.agreements(held, model, job.readable, score, device, step)
         if not job.shown:
             return 2
         html = job.page(refused, shared_scale)
@@ -92,19 +102,13 @@ def explain(
         results.tidy()
     if not json:
         for pair, _ in job.shown[:3]:
-            show(_card(pair))
-    say(f"{page}")
+            show(card(pair))
+    say(f"{page}" if atlas is None else f"{page}\n{atlas}")
     if open_:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
     return 2 if refused else 0
-
-
-def _card(pair: Plain) -> Any:
-    from legenda.show.terminal import card
-
-    return card(pair)
 
 
 @dataclass
@@ -118,6 +122,7 @@ class Job:
     shown: list[Any]
     count: int = 0
     longest: int = 0
+    readable: list[Any] = field(default_factory=list)
 
     @classmethod
     def opened(
@@ -138,11 +143,10 @@ class Job:
     ) -> list[str]:
         """Explain what is not done yet; returns what could not be, each with its reason."""
         refused: list[str] = []
-        readable = []
         for pair in pairs:
             try:
                 self._checked(pair)
-                readable.append(pair)
+                self.readable.append(pair)
             except LegendaError as error:
                 if len(pairs) == 1:
                     raise type(error)(_at(pair, error)) from None
@@ -152,9 +156,9 @@ class Job:
                     tell({"error": refused[-1], "source": str(pair.image), "line": pair.line})
         from legenda.show.pair import longest
 
-        self._refer(readable)
+        self._refer(self.readable)
         identity = self.identity()
-        fresh = [(pair, key(pair.image, pair.text, identity)) for pair in readable]
+        fresh = [(pair, key(pair.image, pair.text, identity)) for pair in self.readable]
         self.longest = longest(len(fresh))
         count = 0
         for start in range(0, len(fresh), CHUNK):

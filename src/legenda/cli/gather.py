@@ -14,7 +14,6 @@ TAKES = {
     "tokens": ("model", "images", "labels"), "agreement": ("model", "images", "text"),
 }  # fmt: skip
 """Options that each of them knows."""
-FILE = "atlas.db"
 
 
 def gather(
@@ -102,7 +101,9 @@ def checked(what: str, given: dict[str, Any]) -> None:
 
 def ours(place: Path) -> None:
     """Refuse a folder with something of others in it."""
-    if place.is_dir() and not (place / FILE).exists() and any(place.iterdir()):
+    from legenda.atlas.place import others
+
+    if others(place):
         raise BadInput(f"{place} is there, and is no atlas. Choose a folder of its own.")
 
 

@@ -2,10 +2,12 @@
 
 import shlex
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from legenda.cli import keeping
 from legenda.cli.latent_options import described, listed, settings_from
 from legenda.cli.latent_units import pixels_of, studied
 from legenda.cli.output import PAGES, progress, say, show, tell, writable, write
@@ -44,6 +46,7 @@ def latents(
     device: str = "cpu",
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     out: Path = Path("legenda-latents"),
+    atlas: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     open_: Annotated[bool, Parameter(name="--open", negative="")] = False,
 ) -> int:
@@ -116,6 +119,8 @@ def latents(
         Say how many requests a language model would get, and write nothing.
     out
         A folder for page, sheets and latents.json; or a name ending in .html, for the page.
+    atlas
+        Keep what is found in this atlas as well; it is made where there is none.
     json
         Results on stdout, one JSON object.
     open_
@@ -144,18 +149,6 @@ def latents(
     x = pixels_of(opened.model, images)
     if dry_run:
         return said_cost(opened, how, asks, x, only, json, source)
-    with progress("opening") as bar:
-        found = study(
-            opened,
-            how,
-            x=x,
-            ask=asks.ask,
-            near=asks.near,
-            only=only,
-            report=bar,
-            names=getattr(opened.dictionary, "names", None),
-            source=source,
-        )
     again = command(
         model, images=images, describer=None if describer == "measured" else describer, units=units,
         dictionary=dictionary, directions=directions, time=time, rows=rows, frames=frames,
@@ -163,8 +156,17 @@ def latents(
         words=words, lmm_url=lmm_url, lmm_model=lmm_model, prompt=prompt, tied_to=tied_to,
         samples=samples, adaptive=adaptive, temperature=temperature, nulls=nulls, seed=seed,
         answers=str(answers) if answers else None, device=None if device == "cpu" else device,
-        out=str(out),
+        out=str(out), atlas=str(atlas) if atlas else None,
     )  # fmt: skip
+    with keeping.keeping(atlas) as held, progress("opening") as bar:
+        began, names = perf_counter(), getattr(opened.dictionary, "names", None)
+        found = study(
+            opened, how, x=x, ask=asks.ask, near=asks.near, only=only, report=bar, names=names,
+            source=source,
+        )  # fmt: skip
+        if held is not None:
+            by, what = keeping.said_by(describer, words, asks), (opened, how, source)
+            keeping.latents(held, found, what, images, by, only, device, again, began, bar)
     said, html = plain(found), page(found, command=again)
     place = write(out, html) if alone else kept(out, found, said, html)
     if json:
@@ -172,6 +174,8 @@ def latents(
     else:
         told(found)
     say(f"{place}")
+    if atlas is not None:
+        say(f"{atlas}")
     if open_:
         import webbrowser
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from legenda.cli.gather import ours
 from legenda.cli.output import progress, say, show, stdout, tell
 from legenda.errors import BadInput
 
@@ -59,6 +60,7 @@ def run(
     own = found.said.study.kind in (EXPLAIN, UNITS)
     if dry_run:
         return foretold(found, place, json) if own else outlined(found, place, json)
+    ours(place)
     if not own:
         return gather(found, place, json)
     return loop(found, place, shlex.join(words), retry, json)

@@ -1,5 +1,6 @@
 """`legenda studio ATLAS [--edit] [--model REF]`."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def studio(
     needed()
     number = port_of(port)
     checked_device(device)
-    held = Atlas(there(atlas), write=edit)
+    held = Atlas(writable(there(atlas)) if edit else there(atlas), write=edit)
     other = None if against is None else Atlas(there(against))
     from legenda.studio.app import application
     from legenda.studio.serve import address, bound, serve
@@ -98,6 +99,19 @@ def there(atlas: Path) -> Path:
             f"there is no atlas at {atlas}: it has no {FILE}. Make one with `legenda demo` or "
             "`legenda run`, or name another folder."
         )
+    return atlas
+
+
+def writable(atlas: Path) -> Path:
+    """A folder that may be changed: better said now than at the first name that is given."""
+    from legenda.atlas.schema import FILE
+
+    for path in (atlas, atlas / FILE, atlas / "tensors"):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise Missing(
+                f"{path} cannot be written, so that nothing could be kept. Leave --edit out, or "
+                "copy the atlas to where you may change it."
+            )
     return atlas
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from legenda.show.chart_svg import ACCENT, INK, PAPER, SERIES, SOFT
+from legenda.show.palette import ticks
 
 Plain = dict[str, Any]
 WIDE, FULL, TALL, STEP = 290, 380, 210, 40
@@ -75,6 +76,8 @@ def histogram(alt: Any, axis: str, bins: Sequence[Plain], names: Sequence[str]) 
     if not any(b["count"] for b in bins):
         return None
     stacked = _stacked(bins)
+    whole = [at for at in ticks(0, max(b["end"] for b in stacked), 4) if at == int(at)]
+    counts = alt.Axis(title="units", values=whole, format=",d", **_on_top())
     layers = []
     for kind in range(len(names)):
         held = alt.Data(values=[b for b in stacked if b["kind"] == kind and b["count"]])
@@ -84,7 +87,7 @@ def histogram(alt: Any, axis: str, bins: Sequence[Plain], names: Sequence[str]) 
             alt.Chart(held).mark_bar(strokeWidth=1.2, binSpacing=1, **mark, **dash).encode(
                 x=alt.X("low:Q", axis=alt.Axis(title=axis, tickCount=5, grid=False)),
                 x2="high:Q",
-                y=alt.Y("start:Q", axis=alt.Axis(title="units", tickCount=4, **_on_top())),
+                y=alt.Y("start:Q", axis=counts),
                 y2="end:Q",
             )
         )  # fmt: skip

@@ -5,6 +5,7 @@
     evidence/7/map        an attribution, to be laid over its picture
     evidence/7/map-3      the map of the fourth exemplar
     evidence/7/picture-0  the first of some pictures
+    evidence/7/face-5     unit 5 in small: its strongest exemplar, lit by the maps of evidence 7
 
 A map is one pixel a position, with colours that say how strong and opacities that let the picture
 be seen where it is weak; browsers enlarge it smoothly, so that thousands of them weigh little.
@@ -19,9 +20,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from legenda.atlas.store import Atlas
-from legenda.errors import BadInput
+from legenda.atlas.store import Atlas, loaded
+from legenda.errors import BadInput, LegendaError
 from legenda.show.palette import DIVERGING, SEQUENTIAL, colours
+from legenda.show.spotlight import SIDE, face
 
 Media = tuple[str, bytes]
 """The type of a file, and its bytes."""
@@ -32,6 +34,9 @@ LEAST = 0.06
 MOST = 0.82
 GAP, SMALL = 2, 64
 """Pixels between the frames of a sheet; frames that are smaller are enlarged to about that."""
+FACED = """SELECT e.picture, p.data, p.width, v.facts FROM exemplars e
+  JOIN pictures p ON p.id = e.picture JOIN evidence v ON v.id = e.evidence
+  WHERE e.evidence = ? AND e.unit = ? ORDER BY e.place LIMIT 1"""
 
 
 def media(atlas: Atlas, key: str, longest: int = 0, quality: int = 82) -> Media:
@@ -42,6 +47,8 @@ def media(atlas: Atlas, key: str, longest: int = 0, quality: int = 82) -> Media:
     row = atlas.one("SELECT kind FROM evidence WHERE id = ?", number)
     if row is None:
         raise BadInput(f"{atlas.folder} holds no evidence {number}.")
+    if what.startswith("face-"):
+        return _face(atlas, number, what, min(longest or SIDE, SIDE))
     return _drawn(atlas.arrays(number), row["kind"], what, longest, quality)
 
 
@@ -103,15 +110,40 @@ def _picture(atlas: Atlas, number: int, longest: int, quality: int) -> Media:
         raise BadInput(f"{atlas.folder} holds no picture {number}.")
     if not longest or (max(row["width"], row["height"]) <= longest and len(row["data"]) < 6000):
         return row["media"], row["data"]
-    try:
-        picture = Image.open(io.BytesIO(row["data"]))
-        picture.draft("RGB", (longest, longest))
-        picture = picture.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as problem:
-        raise BadInput(f"picture {number} of {atlas.folder} cannot be read: {problem}.") from None
+    picture = _read(atlas, number, row["data"], longest)
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     data = _webp(picture, quality)
     return ("image/webp", data) if len(data) < len(row["data"]) else (row["media"], row["data"])
+
+
+def _read(atlas: Atlas, number: int, data: bytes, longest: int) -> Image.Image:
+    """A picture in colours; it may be read smaller, where its format lets it be."""
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.draft("RGB", (longest, longest))
+        return picture.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as problem:
+        raise BadInput(f"picture {number} of {atlas.folder} cannot be read: {problem}.") from None
+
+
+def _face(atlas: Atlas, evidence: int, what: str, side: int) -> Media:
+    """The strongest exemplar of a unit, lit by its map; without light where that is lost."""
+    number = what.removeprefix("face-")
+    known = number.isascii() and number.isdigit() and len(number) < 18
+    row = atlas.one(FACED, evidence, int(number)) if known else None
+    if row is None:
+        raise BadInput(f"evidence {evidence} has no {what[:40]!r}.")
+    try:
+        maps = atlas.arrays(evidence)["maps"]
+    except (LegendaError, KeyError):
+        return _picture(atlas, row["picture"], side, 60)
+    facts = loaded(row["facts"])
+    frame = (facts.get("frames") or [facts.get("frame")])[0]
+    picture = _read(atlas, row["picture"], row["data"], 2 * SIDE)
+    drawn = picture.width / max(1, row["width"])
+    frame = [drawn * float(edge) for edge in frame] if frame else None
+    peak = float(maps.abs().max())
+    return "image/webp", face(picture, maps[0].double().numpy(), peak, frame, side)
 
 
 def _drawn(arrays: dict[str, Tensor], kind: str, what: str, longest: int, quality: int) -> Media:

@@ -105,31 +105,47 @@ def whole(atlas: Atlas, against: Atlas | None) -> dict[str, Markup]:
 def single(atlas: Atlas, ids: Sequence[int]) -> dict[str, Markup]:
     """A view of each unit."""
     links = ReportLinks()
-    order = in_order(atlas, ids)
-    ends = [None, *order, None]
-    beside = {one: (ends[i], ends[i + 2]) for i, one in enumerate(order)}
+    beside = neighbours(in_order(atlas, ids))
     return {f"unit/{i}": body("unit", viewer("unit")(atlas, i, beside), links) for i in ids}
+
+
+def neighbours(order: Sequence[int]) -> dict[int, tuple[int | None, int | None]]:
+    """What comes before and after each, of what is in the file."""
+    ends = [None, *order, None]
+    return {one: (ends[i], ends[i + 2]) for i, one in enumerate(order)}
 
 
 def of_pictures(atlas: Atlas, room: int) -> dict[str, Markup]:
     """Pages of single pictures as far as there is room for them, and the lists of these."""
     links, found = ReportLinks(), {}
+    kept = fitting(atlas, room)
+    beside = neighbours(sorted(kept))
+    for one, said in kept.items():
+        before, after = beside[one]
+        found[f"picture/{one}"] = body("picture", {**said, "before": before, "after": after}, links)
+    only = sorted(kept)
+    pages = viewer("pictures")(atlas, 1, only)["pages"] if kept else 0
+    for number in range(1, pages + 1):
+        said = viewer("pictures")(atlas, number, only)
+        found[f"pictures/{number}"] = body("pictures", said, links)
+    return found | ({"pictures": found["pictures/1"]} if pages else {})
+
+
+def fitting(atlas: Atlas, room: int) -> dict[int, dict[str, Any]]:
+    """The pictures that have a page: those explained first, as many as there is room for."""
     rows = atlas.all(
         "SELECT p.id FROM pictures p ORDER BY NOT EXISTS (SELECT 1 FROM explanations x WHERE "
         "x.picture = p.id), NOT EXISTS (SELECT 1 FROM readings r WHERE r.picture = p.id), p.id "
         "LIMIT ?", PICTURES,
     )  # fmt: skip
+    kept = {}
     for row in rows:
-        made = body("picture", viewer("picture")(atlas, row[0]), links)
-        room -= len(made.encode())
+        said = viewer("picture")(atlas, row[0])
+        room -= len(body("picture", said, ReportLinks()).encode())
         if room < 0:
             break
-        found[f"picture/{row[0]}"] = made
-    if rows:
-        pages = viewer("pictures")(atlas)["pages"]
-        for number in range(1, min(pages, 1 + PICTURES // 60) + 1):
-            found[f"pictures/{number}"] = body("pictures", viewer("pictures")(atlas, number), links)
-    return found
+        kept[row[0]] = said
+    return kept
 
 
 def in_order(atlas: Atlas, ids: Sequence[int]) -> list[int]:

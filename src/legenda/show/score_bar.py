@@ -56,8 +56,8 @@ def verdict(score: Mapping[str, Any]) -> str:
 
 
 def between(low: float | None, high: float | None) -> str:
-    """` (0.1 to 0.2)`, or nothing where there is no interval."""
-    return "" if low is None or high is None else f" ({short(low)} to {short(high)})"
+    """` (95 %: 0.1 to 0.2)`, or nothing where there is no interval."""
+    return "" if low is None or high is None else f" (95 %: {short(low)} to {short(high)})"
 
 
 def _or(value: float | None, other: float | None) -> Any:

@@ -114,9 +114,10 @@ class Found(Answer):
 
 
 class Search(Answer):
-    """What a search found, from `offset` on."""
+    """What a search found, from `offset` on; where it is not `exact`, there are `total` or more."""
 
     total: int
+    exact: bool
     offset: int
     limit: int
     units: list[Found]

@@ -1,11 +1,12 @@
 """The application: pages, media, an interface for programs, and live work, behind one guard."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -35,13 +36,37 @@ def application(atlas: Atlas, how: Settings | None = None, openers: Openers | No
         title="Legenda studio", description=ABOUT, version=__version__, lifespan=life,
         docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
-    for part in (pages, media, api, api_jobs, live):
-        app.include_router(part.routes(studio))
+    app.include_router(media.routes(studio))
+    for part in (pages, api, api_jobs, live):
+        app.include_router(part.routes(studio), dependencies=[Depends(still(studio))])
     app.add_exception_handler(LegendaError, refused(studio))
     app.add_exception_handler(RequestValidationError, misread)
     app.add_exception_handler(HTTPException, absent(studio))
     app.add_exception_handler(Exception, broken)
     return Guard(app, studio, how.most, how.patience)
+
+
+def still(studio: Studio) -> Callable[[], Awaitable[None]]:
+    """The atlas has to be where it was: a file that is gone stays open, and is written in vain."""
+    was = place_of(studio.atlas.file)
+
+    async def there() -> None:
+        if place_of(studio.atlas.file) != was:
+            raise Missing(
+                f"{studio.atlas.folder} is gone, or another atlas stands in its place. Start the "
+                "studio again."
+            )
+
+    return there
+
+
+def place_of(file: Path) -> tuple[int, int] | None:
+    """What tells a file from any other; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def status_of(problem: Exception, method: str) -> int:
@@ -83,20 +108,35 @@ async def misread(_: Request, problem: Any) -> Response:
     first = problem.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     sentence = f"{where[:80]} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}."
-    return JSONResponse({"error": sentence}, 422, headers={"cache-control": "no-store"})
+    return told(422, sentence)
 
 
-async def broken(_: Request, problem: Exception) -> Response:
+async def broken(request: Request, problem: Exception) -> Response:
     """A mistake of ours: said without the shell of pages, which may be what is broken."""
     sentence = (
         f"Something went wrong inside legenda ({type(problem).__name__}); the terminal says where."
     )
-    return JSONResponse({"error": sentence}, 500, headers={"cache-control": "no-store"})
+    made = pages.bare(500, sentence) if reads(request) else told(500, sentence)
+    made.headers["connection"] = "close"  # the server hangs up after a mistake
+    return made
 
 
 async def said(studio: Studio, request: Request, status: int, sentence: str) -> Response:
     """A sentence: as a page for who reads pages, else as JSON."""
-    reads = "text/html" in request.headers.get("accept", "")
-    if reads and request.method in READS and not request.url.path.startswith(("/api/", "/media/")):
+    if not reads(request):
+        return told(status, sentence)
+    try:
         return await pages.sorry(studio, status, sentence)
+    except LegendaError:  # it is the atlas that cannot be read
+        return pages.bare(status, sentence)
+
+
+def reads(request: Request) -> bool:
+    """Whether somebody reads pages, and has asked for one."""
+    page = request.method in READS and not request.url.path.startswith(("/api/", "/media/"))
+    return page and "text/html" in request.headers.get("accept", "")
+
+
+def told(status: int, sentence: str) -> Response:
+    """A sentence for programs."""
     return JSONResponse({"error": sentence}, status, headers={"cache-control": "no-store"})

@@ -11,13 +11,13 @@ from legenda.show.links import StudioLinks
 from legenda.show.site import environment
 from legenda.studio.answers import TOKEN, WORK, Begun
 from legenda.studio.jobs import Job, Report
-from legenda.studio.live_asked import Explain, Find, Open, Slide, Steer
+from legenda.studio.live_asked import Explain, Find, Open, Slide, Steer, Write
 from legenda.studio.live_concepts import about_concepts, steered
 from legenda.studio.live_latents import Beginnings, about_latents, measured, slid
 from legenda.studio.live_maps import explained
 from legenda.studio.live_page import live_view
 from legenda.studio.live_pictures import chosen
-from legenda.studio.live_tokens import about_tokens, searched
+from legenda.studio.live_tokens import about_tokens, searched, written
 from legenda.studio.pages import whole
 from legenda.studio.state import Studio
 
@@ -81,6 +81,11 @@ def routes(studio: Studio) -> APIRouter:
     async def search(asked: Annotated[Find, Body()]) -> Any:
         """Search tokens for a region that say a concept."""
         return await begin("search", asked, searched)
+
+    @router.post("/api/live/write", response_model=Begun, status_code=202, responses=WORK)
+    async def write(asked: Annotated[Write, Body()]) -> Any:
+        """Put tokens into a region by their numbers, take them away, or move along them."""
+        return await begin("write", asked, written)
 
     @router.post("/api/live/begin", response_model=Begun, status_code=202, responses=WORK)
     async def begin_(asked: Annotated[Slide, Body()]) -> Any:

@@ -8,6 +8,7 @@ Ref = Annotated[str, Field(min_length=1, max_length=300)]
 Sentence = Annotated[str, Field(min_length=1, max_length=300)]
 Whole = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Value = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
+Cells = Annotated[list[Whole], Field(min_length=1, max_length=4096)]
 Tool = Literal["agreement", "tokens", "latents", "concepts"]
 
 
@@ -56,9 +57,30 @@ class Find(Asked):
     model: Ref
     picture: Which
     concept: Sentence
-    cells: Annotated[list[Whole], Field(min_length=1, max_length=4096)]
+    cells: Cells
     steps: Annotated[int, Field(ge=1, le=2000)] = 150
     restarts: Annotated[int, Field(ge=1, le=8)] = 1
+    seed: Whole = 0
+
+
+class Change(Asked):
+    """A token that is put everywhere in a region, or taken away, or that acts are moved along.
+
+    A larger `by` moves further; below 0 is away from it.
+    """
+
+    do: Literal["put", "take", "steer"]
+    token: Whole
+    by: Value = 1.0
+
+
+class Write(Asked):
+    """What is done, step by step, to the tokens in some cells of the grid."""
+
+    model: Ref
+    picture: Which
+    cells: Cells
+    changes: Annotated[list[Change], Field(min_length=1, max_length=8)]
     seed: Whole = 0
 
 

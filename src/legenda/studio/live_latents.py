@@ -77,19 +77,8 @@ def about_latents(studio: Studio, beginnings: Beginnings, asked: Slide) -> dict[
     values = begun.acts[0].mean(0).tolist()
     return {
         "width": model.width, "spatial": tuple(model.grid) != (1, 1), "values": values,
-        "source": begun.source, "names": named(studio, asked.model, model.width),
+        "source": begun.source, "names": studio.bench.names(asked.model, "latent", model.width),
     }  # fmt: skip
-
-
-def named(studio: Studio, ref: str, width: int) -> dict[int, str]:
-    """What the atlas calls the latents of a model."""
-    rows = studio.atlas.all(
-        """SELECT u.number, u.name FROM units u JOIN sets s ON s.id = u.set_id JOIN models m
-           ON m.id = s.model WHERE m.ref = ? AND s.kind = 'latent' AND u.name <> ''
-           AND u.number < ? ORDER BY u.id""",
-        ref, width,
-    )  # fmt: skip
-    return {row["number"]: row["name"][:120] for row in rows}
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Live: why a picture and sentences agree, as maps of both, with scores beside their shuffles."""
 
+from dataclasses import replace
 from typing import Any
 
 from legenda.agreement import explanations
@@ -8,6 +9,7 @@ from legenda.show.site import environment
 from legenda.show.view import plain
 from legenda.studio.jobs import Report
 from legenda.studio.live_asked import Explain
+from legenda.studio.live_heard import Heard
 from legenda.studio.live_kept import kept_agreement
 from legenda.studio.live_pictures import chosen
 from legenda.studio.state import Studio
@@ -17,11 +19,15 @@ def explained(studio: Studio, asked: Explain, report: Report) -> dict[str, Any]:
     """One article per sentence; in the atlas, where it may be changed."""
     dual = studio.bench.model("agreement", asked.model)
     picture, source, number = chosen(studio, asked.picture)
-    report("explaining", 0, len(asked.sentences))
-    found = []
-    for i, sentence in enumerate(asked.sentences, 1):  # one by one: each is heard when it is done
-        found += explanations(dual, [picture], [sentence], seed=asked.seed)
-        report("explaining", i, len(asked.sentences))
+    count, found = len(asked.sentences), []
+
+    def still() -> None:
+        report("explaining", len(found), count)
+
+    heard = replace(dual, image=Heard(dual.image, still), text=Heard(dual.text, still))
+    for sentence in asked.sentences:  # one by one: each is heard when it is done
+        found += explanations(heard, [picture], [sentence], seed=asked.seed)
+    still()
     template = environment().get_template("pair.html")
     html, kept = [], None
     for i, pair in enumerate(found, 1):

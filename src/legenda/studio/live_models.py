@@ -14,7 +14,7 @@ from legenda.errors import Refused, Unsupported
 
 Opener = Callable[[str, str], Any]
 """From a reference and a device to a model, ready for a kind of work."""
-SHIPPED, HELD = "zoo:", 4
+SHIPPED, HELD, NAMED = "zoo:", 4, 2000
 TOOLS = {
     "agreement": ("concept", "neuron"),
     "tokens": ("token",),
@@ -93,6 +93,16 @@ class Bench:
             while len(self.open) > HELD:
                 del self.open[next(iter(self.open))]
             return self.open[key]
+
+    def names(self, ref: str, kind: str, size: int) -> dict[int, str]:
+        """What the atlas calls the first units of a kind, at most `size`, of a model."""
+        rows = self.atlas.all(
+            """SELECT u.number, u.name FROM units u JOIN sets s ON s.id = u.set_id JOIN models m
+               ON m.id = s.model WHERE m.ref = ? AND s.kind = ? AND u.name <> ''
+               AND u.number < ? ORDER BY u.id LIMIT ?""",
+            ref, kind, size, NAMED,
+        )  # fmt: skip
+        return {row["number"]: row["name"][:120] for row in rows}
 
     def known(self, ref: str) -> bool:
         """Whether it is a shipped model of the atlas."""

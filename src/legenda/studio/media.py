@@ -21,7 +21,7 @@ KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8
 CACHE = "private, no-cache"
 """A browser may keep it, and asks whether it still holds: a number may be given anew."""
 What = Annotated[str, Path(max_length=40, pattern=r"^[a-z]+(-[0-9]{1,8})?$")]
-Held = Annotated[str | None, Header(alias="if-none-match", max_length=200)]
+Held = Annotated[str | None, Header(alias="if-none-match")]
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {kind: {} for kind in PICTURES}, "description": "The picture"},
     304: {"description": "It has not changed"},
@@ -46,7 +46,7 @@ def routes(studio: Studio) -> APIRouter:
         return drawn(f"evidence/{number}/{what}", f'"{key}-{what}"', held)
 
     def drawn(key: str, tag: str, held: str | None) -> Response:
-        if held == tag:
+        if holds(held, tag):
             return same(tag)
         try:
             kind, data = media(atlas, key)
@@ -72,9 +72,15 @@ def routes(studio: Studio) -> APIRouter:
         if name not in files:
             raise Missing("There is nothing at this address.")
         data, tag = files[name]
-        return same(tag) if held == tag else sent(data, KINDS[name.rpartition(".")[2]], tag)
+        return same(tag) if holds(held, tag) else sent(data, KINDS[name.rpartition(".")[2]], tag)
 
     return router
+
+
+def holds(held: str | None, tag: str) -> bool:
+    """Whether what a browser says that it holds is what it would be sent."""
+    tags = [one.strip().removeprefix("W/") for one in (held or "").split(",")]
+    return "*" in tags or tag in tags
 
 
 def sent(data: bytes, kind: str, tag: str) -> Response:

@@ -25,6 +25,22 @@ LINKS = StudioLinks()
 TWINS = "SELECT 1 FROM sets GROUP BY kind HAVING count(*) > 1 LIMIT 1"
 """Whether there is something to compare inside one atlas."""
 SORRY = Markup('<h1>{}</h1>\n<p>{}</p>\n<p><a href="/overview">To the overview</a></p>')
+BARE = Markup("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/static/page.css">
+</head>
+<body class="legenda page">
+<main>
+{}
+</main>
+</body>
+</html>
+""")
 ONWARD = Markup('<p><a href="/live?picture={}">Work on this picture live</a></p>\n')
 Leaf = Annotated[int, Path(ge=1, le=10**9)]
 
@@ -90,9 +106,20 @@ def whole(
 
 async def sorry(studio: Studio, status: int, sentence: str) -> Response:
     """A page that says why there is none."""
-    title = {404: "Not here"}.get(status, "This cannot be shown")
-    shown = SORRY.format(title, sentence[:500])
+    title, shown = excuse(status, sentence)
     return await studio.threads.read(whole, studio, shown, title, "sorry", status)
+
+
+def bare(status: int, sentence: str) -> Response:
+    """The same without the shell, for when the shell cannot be made."""
+    title, shown = excuse(status, sentence)
+    return HTMLResponse(BARE.format(title, shown), status, headers={"cache-control": "no-store"})
+
+
+def excuse(status: int, sentence: str) -> tuple[str, Markup]:
+    """A title, and a body, that say why there is no page."""
+    title = {404: "Not here"}.get(status, "This cannot be shown")
+    return title, SORRY.format(title, sentence[:500])
 
 
 def asked(view: str, request: Request) -> Mapping[str, str]:

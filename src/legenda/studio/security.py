@@ -78,8 +78,8 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         refused = refusal(scope, self.studio.token, self.most)
-        body = Body(receive, self.most, self.patience)
-        answer = Answer(send, body)
+        body, head = Body(receive, self.most, self.patience), scope["method"] == "HEAD"
+        answer = Answer(send, body, head)
         if refused:
             await answer.refuse(*refused)
             if scope["method"] not in READS:
@@ -87,7 +87,8 @@ class Guard:
             return
         try:
             async with asyncio.timeout(2 * self.patience) as answer.limit:
-                await self.app(scope, body, answer)
+                # whoever asks for a head is told what would be sent, and is sent nothing
+                await self.app({**scope, "method": "GET"} if head else scope, body, answer)
         except TimeoutError:
             await answer.refuse(503, "This took too long, and was given up. Ask for less.")
         except Interrupted:
@@ -128,8 +129,8 @@ class Answer:
 
     limit: asyncio.Timeout | None = None
 
-    def __init__(self, send: Send, body: Body):
-        self.send, self.body, self.begun, self.over = send, body, False, False
+    def __init__(self, send: Send, body: Body, head: bool = False):
+        self.send, self.body, self.head, self.begun, self.over = send, body, head, False, False
 
     async def __call__(self, message: Message) -> None:
         if self.over or (self.body.refused and not self.begun):
@@ -142,6 +143,8 @@ class Answer:
             held = {name.lower() for name, _ in message["headers"]}
             more = [(n.encode(), v.encode()) for n, v in ALWAYS.items() if n.encode() not in held]
             message = {**message, "headers": [*message["headers"], *more]}
+        elif self.head:
+            self.over, message = True, {"type": message["type"], "body": b""}
         await self.send(message)
 
     async def instead(self) -> None:

@@ -1,10 +1,15 @@
-"""The server: it listens on this machine alone, and stops at once when it is told to."""
+"""The server: it listens on this machine alone, and stops at once when it is told to.
 
+Whoever opens a connection and does not come to the end of a question, byte by byte, is cut off.
+"""
+
+import asyncio
 import socket
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from legenda.errors import BadInput, Missing, Refused
 from legenda.studio.security import is_loopback
@@ -21,6 +26,36 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.studio.jobs.close()
         super().handle_exit(sig, frame)
+
+
+class Wire(H11Protocol):
+    """A connection; while nothing is being answered on it, a whole head has to come in time."""
+
+    clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.clock:
+            self.clock.cancel()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.wait()
+
+    def wait(self) -> None:
+        """Start to wait for a question."""
+        if self.clock:
+            self.clock.cancel()
+        self.clock = self.loop.call_later(self.app.patience, self.tired)  # type: ignore
+
+    def tired(self) -> None:
+        """Hang up, unless a question has come meanwhile."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -54,13 +89,18 @@ def address(made: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def server(app: Any) -> Server:
+    """What answers for an application, once it is run."""
+    config = uvicorn.Config(
+        app, log_level="error", access_log=False, server_header=False, date_header=False,
+        timeout_graceful_shutdown=GRACE, timeout_keep_alive=30, lifespan="on", ws="none",
+        proxy_headers=False, http=Wire, loop="asyncio",
+    )  # fmt: skip
+    found = Server(config)
+    found.studio = app.studio
+    return found
+
+
 def serve(app: Any, made: socket.socket) -> None:
     """Answer until Ctrl-C, which is passed on to whoever called."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, date_header=False,
-        timeout_graceful_shutdown=GRACE, timeout_keep_alive=30, lifespan="on", ws="none",
-        proxy_headers=False, http="h11", loop="asyncio",
-    )  # fmt: skip
-    server = Server(config)
-    server.studio = app.studio
-    server.run(sockets=[made])
+    server(app).run(sockets=[made])

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from legenda.atlas.entries import ExplanationEntry, RelationEntry, Said, StudyEntry, UnitEntry
+from legenda.atlas.keys import key_of
 from legenda.atlas.store import Atlas
 from legenda.atlas.write import put_model, put_relations, put_set, put_units
 from legenda.atlas.writer import Writer
@@ -29,6 +30,7 @@ from legenda.explain.edges import Edge
 from legenda.explain.hierarchy import Hierarchy
 from legenda.tasks.atlas_concept_pictures import Looked, Shown, corpus_of, looked, put_looked
 from legenda.tasks.atlas_models import held, kept, model_entry, provenance, set_entry, target_key
+from legenda.tasks.atlas_pictures import picture_entry
 from legenda.tasks.concept_folder import ConceptFolder, concept_folder
 from legenda.tasks.reading import Reader
 from legenda.tasks.run_identity import dictionary_digest
@@ -113,11 +115,13 @@ def entry_of(
     """What the study is, and how to make it again."""
     reader, about = known.reader, model_entry(getattr(known.reader.model, "dual", known.reader.model))  # fmt: skip # noqa: E501
     said = [[n.unit, n.word, n.reason, n.by] for n in reader.names]
+    shown_as = [picture_entry(*one) for one in shown]
     identity = {
         "model": str(reader.model.ref), "weights": about.digest, "names": said,
         "dictionary": dictionary_digest(reader.dictionary),
         "pictures": corpus.digest if corpus is not None else "none",
-        "shown": [one.source for one in shown], **asdict(how),
+        "shown": [[one.source, key_of(one.data.hex())] for one in shown_as],
+        **asdict(how),
     }  # fmt: skip
     command = f"legenda gather ATLAS concepts --model={known.folder}"
     return StudyEntry("concepts", f"The concepts of {known.folder}", identity, provenance(device), command)  # fmt: skip # noqa: E501

@@ -22,7 +22,10 @@ WORLDS = {"zoo:vae": "colour"}
 def factors_of(
     units: Units, report: Callable[[str, int, int], None] = lambda *_: None, count: int = COUNT
 ) -> dict[str, Any] | None:
-    """The mutual information gap and what holds each factor; None where factors are not known."""
+    """The mutual information gap and what holds each factor; None where factors are not known.
+
+    A latent is said by its number in the set, since units of the atlas may not be there yet.
+    """
     from legenda.zoo.sprites.world import WORLDS as KNOWN
     from legenda.zoo.sprites.world import drawn
 
@@ -42,7 +45,7 @@ def factors_of(
     }  # fmt: skip
     rows = zip(found.factors, found.each.tolist(), found.first.tolist(), found.nats.T.tolist(), strict=True)  # fmt: skip # noqa: E501
     factors = [
-        {"factor": name, "gap": gap, "unit": first, "nats": nats[0], "next": nats[1]}
+        {"factor": name, "gap": gap, "latent": first, "nats": nats[0], "nats of the next": nats[1]}
         for name, gap, first, nats in rows
     ]
     return {"world": truth.world.name, "table": [table], "factors": factors}

@@ -38,6 +38,8 @@ from legenda.types import Images
 
 MOST = 512
 """Pictures that rows may begin at."""
+SITES = {"latent": "latents", "token": "tokens"}
+"""Where units of a kind are; others, where their model was opened."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,26 @@ def gather_latents(
         opened.units, opened.how, x=pixels_of(opened.units.model, images), ask=ask, near=near,
         only=only, names=names, report=report, source=opened.source,
     )  # fmt: skip
+    return _written(atlas, entry, opened, found, began, report)
+
+
+def keep(
+    atlas: Atlas, opened: Opened, found: Study, images: Pictures | None, by: str,
+    only: Sequence[int] | None, device: str, began: float, command: str,
+    report: Report = lambda *_: None,
+) -> int:  # fmt: skip
+    """Bring a study that was made already into an atlas, unless it holds it; its number there.
+
+    `began` is when it was begun, by `perf_counter`, and `command` what makes it again.
+    """
+    entry = replace(entry_of(opened, images, by, only, device), command=command)
+    there = held(atlas, entry)
+    return _written(atlas, entry, opened, found, began, report) if there is None else there
+
+
+def _written(
+    atlas: Atlas, entry: StudyEntry, opened: Opened, found: Study, began: float, report: Report
+) -> int:
     factors = factors_of(opened.units, report)
     with kept(atlas, entry, began) as number:
         write(atlas, number, entry, opened, found, factors)
@@ -151,7 +173,7 @@ def write(
     factors: dict[str, Any] | None,
 ) -> None:  # fmt: skip
     """Everything that was found, inside a transaction."""
-    site = "latents" if opened.kind == "latent" else getattr(opened.units.model, "site", "")
+    site = SITES.get(opened.kind) or getattr(opened.units.model, "site", "")
     model = put_model(atlas, model_entry(opened.units.model, str(site)))
     set_id = put_set(atlas, set_entry(model, opened.units.dictionary, opened.kind))
     ids = put_units(atlas, [unit_of(set_id, story) for story in found.units])

@@ -106,7 +106,7 @@ class What(Table):
     labels: str | None = None
     limit: int | None = Field(None, ge=1)
     targets: Annotated[str | list[str] | list[int] | None, BeforeValidator(targets_of)] = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=1 << 63)
     device: str = "cpu"
 
 

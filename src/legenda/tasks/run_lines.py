@@ -81,7 +81,10 @@ def _sentence(error: Mapping[str, Any], where: tuple[str, ...], fields: Sequence
     if kind == "extra_forbidden":
         return f"{table} has no field {name!r}.{near(name, fields)} It has: {', '.join(fields)}."
     if kind == "missing":
-        return f"{table} needs {name!r}, and it is not there." if tables else f"there is no [{name}]."  # fmt: skip # noqa: E501
+        if tables:
+            return f"{table} needs {name!r}, and it is not there."
+        there = f", only {', '.join(f'[{one}]' for one in got)}" if got else ""
+        return f"there is no [{name}]{there}. `legenda run --example` prints a study that has one."
     if kind == "literal_error":
         expected = error["ctx"]["expected"].replace("'", "")
         return f"{name} is {expected}; it got {got!r}.{near(str(got), re.split(r', | or ', expected))}"  # fmt: skip # noqa: E501
@@ -89,6 +92,8 @@ def _sentence(error: Mapping[str, Any], where: tuple[str, ...], fields: Sequence
         return f"{name} {error['ctx']['error']}."
     if kind in WORDS:
         return f"{name} needs {WORDS[kind]}; it got {got!r}."
+    if kind == "string_too_short":
+        return f"{name} is empty. Name something, or leave it out."
     said = error["msg"].removeprefix("Input should be ").removeprefix("String should ")
     return f"{name} is to be {said}; it got {got!r}."
 

@@ -12,6 +12,7 @@ from legenda.errors import LegendaError, near
 from legenda.explain.settings import explainer, fit, for_tower
 from legenda.explain.steering_frames import SteeringFrames, TokenDoses, encoded
 from legenda.explain.traversal import Traversal, anchors
+from legenda.tasks.latent_settings import LatentSettings
 from legenda.tasks.run_file import EXPLAIN, UNITS, Method, RunFile
 
 MOVES = {"traversal": Traversal, "steering": SteeringFrames, "token_doses": TokenDoses}
@@ -138,6 +139,8 @@ def describes(run: RunFile) -> dict[str, Any] | None:
             raise run.refused(("describe", "0", name), f"measured has no setting {name!r}.{near(name, MEASURED)} It has: {', '.join(MEASURED)}.")  # fmt: skip # noqa: E501
         try:
             fit("measured", name, value, int if name == "pool" else float)
+            if name == "pool":
+                LatentSettings(pool=value, rows=2, fresh=2)
         except LegendaError as problem:
             raise run.refused(("describe", "0", name), str(problem)) from None
     return one.settings

@@ -17,18 +17,25 @@ def curves(atlas: Atlas) -> dict[str, Any]:
     results = [(row, loaded(row["content"])) for row in atlas.all(RESULTS)]
     table = [_row(one, held, row) for row, held in results for one in held.get("table") or []]
     drawn = [_chart(row, held) for row, held in results if held.get("curves")]
-    kinds = list(dict.fromkeys((one["what"], one["better"]) for one in table))
+    kinds = list(dict.fromkeys(map(_kind, table)))
+    systems = {key: {one["system"] for one in table if _kind(one) == key} for key in kinds}
+    kinds.sort(key=lambda key: -len(systems[key]))  # what compares most systems stands first
+    table.sort(key=lambda one: kinds.index(_kind(one)))
     return {
         "title": "Faithfulness",
         "charts": drawn[:CHARTS],
         "more": max(0, len(drawn) - CHARTS),
         "summary": [
-            _summary(what, kind, [t for t in table if (t["what"], t["better"]) == (what, kind)])
-            for what, kind in kinds[:CHARTS]
+            _summary(*kind, [one for one in table if _kind(one) == kind]) for kind in kinds[:CHARTS]
         ],
         "table": [{k: v for k, v in one.items() if k != "raw"} for one in table[:ROWS]],
         "rows": len(table),
     }
+
+
+def _kind(one: Plain) -> tuple[str, str]:
+    """What rows may share an axis."""
+    return one["what"], one["better"]
 
 
 def _chart(row: Any, held: Plain) -> Plain:
@@ -41,7 +48,11 @@ def _chart(row: Any, held: Plain) -> Plain:
 
 def _summary(what: str, kind: str, rows: list[Plain]) -> Plain:
     """Values of one measure, which alone may share an axis."""
-    held = [{"name": f"{r['system']} · {r['name']}", **r["raw"]} for r in rows[:BARS]]
+    alone = len({r["system"] for r in rows}) == len(rows)  # then a system needs no second name
+    held = [
+        {"name": r["system"] if alone else f"{r['system']} · {r['name']}", **r["raw"]}
+        for r in rows[:BARS]
+    ]
     left = f"; the first {BARS} of {len(rows)}" if len(rows) > BARS else ""
     return {"drawing": bars(f"{what}, where {kind} is better{left}", held, "value")}
 
@@ -53,7 +64,8 @@ def _row(one: Plain, held: Plain, row: Any) -> Plain:
     return {
         "system": shown(str(one.get("system") or ""), 40),
         "name": shown(str(one.get("name") or ""), 40),
-        "what": shown(row["title"], 80), "better": better, "raw": raw,
+        "what": shown(row["title"], 80), "of": shown(str(one.get("of") or ""), 60),
+        "better": better, "raw": raw,
         "value": ranged(raw["value"], raw["low"], raw["high"]),
         "control": ranged(raw["control"], raw["control_low"], raw["control_high"]),
         "n": "–" if raw["n"] is None else f"{raw['n']:,}",

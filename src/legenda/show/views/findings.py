@@ -6,62 +6,76 @@ from typing import Any
 from legenda.atlas.store import Atlas, loaded
 from legenda.show.palette import short
 from legenda.show.site import shown
-from legenda.show.views.named import Plain, ranged, units_of
+from legenda.show.views.edits import edit
+from legenda.show.views.facts import facts
+from legenda.show.views.named import Plain, in_words, probable, ranged, units_of
+from legenda.show.views.tables import said, table, tabular
 
-FINDINGS, ROWS, COLUMNS = 200, 60, 8
-FIRST = ("unit", "token", "name", "system", "concept", "class", "kind", "text")
-RESULTS = """SELECT r.kind, r.key, r.title, r.content, s.title AS study, s.command FROM results r
-  JOIN studies s ON s.id = r.study WHERE r.kind <> 'faithfulness'
-  ORDER BY r.id"""
+FINDINGS, OPEN = 200, 10
+"""The most findings of an audit, and how many are there without being asked for."""
+HEAD = ("findings", "groups", "question", "flagged")
+"""What is said of an audit elsewhere than among its facts."""
+RESULTS = """SELECT r.kind, r.key, r.title, r.content, r.study AS of, s.title AS study, s.command
+  FROM results r JOIN studies s ON s.id = r.study WHERE r.kind <> 'faithfulness' ORDER BY r.id"""
 
 
 def findings(atlas: Atlas) -> dict[str, Any]:
     """Results by kind; findings that are flagged come first, then the surest."""
     rows = [(row, loaded(row["content"])) for row in atlas.all(RESULTS)]
-    found = [
-        (one, row, held)
-        for row, held in rows if row["kind"] == "audit"
-        for one in held.get("findings") or []
-    ]  # fmt: skip
-    found.sort(key=_order)
-    known = units_of(
-        atlas, {one["unit"] for one, _, _ in found[:FINDINGS] if one.get("unit") is not None}
-    )
+    audits = [(row, held) for row, held in rows if row["kind"] == "audit"]
+    asked = [one for _, held in audits for one in held.get("findings") or []]
     return {
         "title": "Findings",
-        "findings": [_finding(one, row, held, known) for one, row, held in found[:FINDINGS]],
-        "total": len(found),
-        "flagged": sum(bool(one.get("flagged")) for one, _, _ in found),
-        "audits": sum(row["kind"] == "audit" for row, _ in rows),
+        "audits": [_audit(atlas, row, held) for row, held in audits],
+        "total": len(asked),
+        "flagged": sum(bool(one.get("flagged")) for one in asked),
         "nulls": [_null(row, held) for row, held in rows if row["kind"] == "nulls"],
-        "others": [
-            _other(atlas, row, held) for row, held in rows if row["kind"] not in ("audit", "nulls")
+        "edits": [
+            {**_headed(row), **edit(atlas, held, row["of"])}
+            for row, held in rows if row["kind"] == "edit"
         ],
-    }
+        "others": [
+            {**_headed(row), **_other(atlas, held, row["of"])}
+            for row, held in rows if row["kind"] not in ("audit", "nulls", "edit")
+        ],
+    }  # fmt: skip
 
 
-def _order(one: tuple[Plain, Any, Plain]) -> tuple[bool, float, float]:
-    held = one[0]
+def _audit(atlas: Atlas, row: Any, held: Plain) -> Plain:
+    """One audit: what was asked, and what was found."""
+    found = sorted(held.get("findings") or [], key=_order)
+    kept = found[:FINDINGS]
+    known = units_of(atlas, {one["unit"] for one in kept if one.get("unit") is not None})
+    plain = {k: v for k, v in held.items() if k not in HEAD}
+    return {
+        **_headed(row),
+        "question": shown(str(held.get("question") or ""), 160),
+        "groups": " and ".join(shown(str(g), 40) for g in held.get("groups") or []),
+        "findings": [_finding(one, known) for one in kept],
+        "open": OPEN, "total": len(found),
+        "flagged": sum(bool(one.get("flagged")) for one in found),
+        "facts": _plain(plain),
+    }  # fmt: skip
+
+
+def _order(held: Plain) -> tuple[bool, float, float]:
     p = held.get("corrected")
     return (
         not held.get("flagged"), math.inf if p is None else p, -abs(held.get("effect") or 0.0),
     )  # fmt: skip
 
 
-def _finding(one: Plain, row: Any, held: Plain, known: dict[int, Plain]) -> Plain:
+def _finding(one: Plain, known: dict[int, Plain]) -> Plain:
     n = one.get("n")
     return {
         "text": shown(str(one.get("text") or ""), 300),
         "unit": known.get(one.get("unit") or -1),
         "flagged": bool(one.get("flagged")),
-        "effect": ranged(one.get("effect"), one.get("low"), one.get("high")),
-        "p": short(one.get("p")),
-        "corrected": short(one.get("corrected")),
+        "effect": in_words(one.get("effect"), one.get("low"), one.get("high")),
+        "p": probable(one.get("p")),
+        "corrected": probable(one.get("corrected")),
         "n": "–" if n is None else f"{n:,}",
         "proof": shown(str(one.get("proof") or ""), 300),
-        "audit": shown(row["title"], 100),
-        "question": shown(str(held.get("question") or ""), 160),
-        "groups": " and ".join(shown(str(g), 40) for g in held.get("groups") or []),
     }
 
 
@@ -76,60 +90,32 @@ def _null(row: Any, held: Plain) -> Plain:
         "silent": ranged(held.get("silent"), held.get("low"), held.get("high")),
         "coverage": ranged(*(held.get(f"coverage{end}") for end in ("", "_low", "_high"))),
         "n": "–" if n is None else f"{n:,}",
+        "holds": {True: "yes", False: "no"}.get(held.get("holds"), "–"),  # pyright: ignore
+        "study": shown(row["study"], 80),
     }
 
 
-def _other(atlas: Atlas, row: Any, held: Plain) -> Plain:
-    """An edit, importances and the like: what is plain is listed, what is a table is a table."""
-    tables = {k: v for k, v in held.items() if _tabular(v)}
-    plain = [(shown(k, 40), said(v)) for k, v in held.items() if k not in tables and said(v)]
+def _headed(row: Any) -> Plain:
+    """What every result is headed by."""
     return {
         "kind": row["kind"],
         "title": shown(row["title"], 120),
         "study": shown(row["study"], 80),
-        "command": row["command"],
-        "facts": plain[:40],
-        "tables": [_table(atlas, k, v) for k, v in tables.items()],
+        "of_study": row["of"],
     }
 
 
-def _tabular(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
-
-
-def _table(atlas: Atlas, name: str, rows: list[Plain]) -> Plain:
-    """Rows as a table: what names a row stands first, and a `unit` is a link to its page."""
-    read = rows[:ROWS]
-    columns = [c for c in dict.fromkeys(k for row in read for k in row)
-               if any(said(row.get(c)) for row in read)]  # fmt: skip
-    columns.sort(key=lambda c: FIRST.index(c) if c in FIRST else len(FIRST))
-    known = units_of(atlas, [r["unit"] for r in read if isinstance(r.get("unit"), int)])
+def _other(atlas: Atlas, held: Plain, study: int) -> Plain:
+    """Importances and the like: what is plain is listed, what is a table is a table."""
+    tables = {k: v for k, v in held.items() if tabular(v)}
+    order = sorted(tables, key=lambda k: (len(tables[k]), k))  # a summary stands before the rows
     return {
-        "name": shown(name, 60),
-        "columns": [shown(c, 30) for c in columns[:COLUMNS]],
-        "rows": [[_cell(row, c, known) for c in columns[:COLUMNS]] for row in read],
-        "more": max(0, len(rows) - ROWS),
+        "question": shown(str(held.get("question") or ""), 160),
+        "facts": _plain({k: v for k, v in held.items() if k not in tables and k != "question"}),
+        "tables": [table(atlas, k, tables[k], study) for k in order],
     }
 
 
-def _cell(row: Plain, column: str, known: dict[int, Plain]) -> Plain:
-    value = row.get(column)
-    if column == "unit" and value in known:
-        return {"say": known[value]["name"], "view": "unit", "of": value}
-    if column == "picture" and isinstance(value, int):
-        return {"say": f"picture {value}", "view": "picture", "of": value}
-    return {"say": said(value) or "–", "view": "", "of": None}
-
-
-def said(value: Any) -> str:
-    """A plain value in a line; nothing for what has no short form, such as a picture."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float | int):
-        return short(value)
-    if isinstance(value, str):
-        return "" if value.startswith("data:") else shown(value, 200)
-    if isinstance(value, list) and len(value) <= 12:
-        parts = [said(v) for v in value]
-        return f"[{', '.join(parts)}]" if all(parts) and parts else ""
-    return ""
+def _plain(held: Plain) -> list[tuple[str, str]]:
+    """What can be said in a line."""
+    return facts({k: v for k, v in held.items() if said(v)}, labels={})[:40]

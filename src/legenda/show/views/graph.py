@@ -7,10 +7,10 @@ from legenda.atlas.store import Atlas, loaded
 from legenda.show.layout import layout
 from legenda.show.palette import short
 from legenda.show.site import shown
-from legenda.show.views.named import Plain, ranged, sets_of, units_of
+from legenda.show.views.named import Plain, in_words, ranged, sets_of, units_of
 
-EDGES, NODES, LISTED = 120, 60, 200
-"""The most lines and units that are drawn, and rows of the table."""
+EDGES, NODES, LISTED, OPEN = 120, 60, 200, 30
+"""The most lines and units that are drawn, rows of the table, and how many are open."""
 TOGETHER = """SELECT one, other, value, low, high, n, control, facts, max(study) FROM relations
   WHERE kind = 'co-occurs' AND one <> other GROUP BY min(one, other), max(one, other)
   ORDER BY coalesce(low, value) > coalesce(control, 0) DESC, value DESC, one, other LIMIT ?"""
@@ -28,6 +28,7 @@ def graph(atlas: Atlas) -> dict[str, Any]:
         "total": atlas.value(TOTAL),
         "measure": ", ".join(sorted({e["measure"] for e in edges if e["measure"]})),
         "edges": edges[:LISTED],
+        "open": OPEN,
         "above": sum(e["above"] for e in edges[:LISTED]),
         **drawing(edges, known, sets_of(atlas)),
     }
@@ -72,7 +73,8 @@ def _edge(row: Plain, known: dict[int, Plain]) -> Plain:
     return {
         "one": row["one"], "other": row["other"], "value": row["value"],
         "names": [known[row["one"]]["name"], known[row["other"]]["name"]],
-        "say": ranged(row["value"], row["low"], row["high"]), "n": f"{row['n']:,}",
+        "say": ranged(row["value"], row["low"], row["high"]),
+        "words": in_words(row["value"], row["low"], row["high"]), "n": f"{row['n']:,}",
         "control": short(row["control"]),
         "above": row["control"] is not None and least > row["control"],
         "measure": shown(str(loaded(row["facts"]).get("measure") or ""), 40),
@@ -86,6 +88,6 @@ def _drawn(edge: Plain, at: dict[int, tuple[float, float]], share: float | int) 
         "ends": f"{edge['one']} {edge['other']}", "above": edge["above"],
         "x1": f"{x1:.4g}", "y1": f"{y1:.4g}", "x2": f"{x2:.4g}", "y2": f"{y2:.4g}",
         "width": f"{1 + 2.5 * share:.3g}",
-        "say": f"{edge['names'][0]} and {edge['names'][1]}: {edge['say']}, n = {edge['n']}, "
+        "say": f"{edge['names'][0]} and {edge['names'][1]}: {edge['words']}, n = {edge['n']}, "
         f"by chance {edge['control']}",
     }  # fmt: skip

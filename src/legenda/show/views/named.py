@@ -8,13 +8,16 @@ from legenda.atlas.store import Atlas
 from legenda.show.charts import span
 from legenda.show.palette import short
 from legenda.show.site import shown
+from legenda.show.views.units import face_of
 
 Plain = dict[str, Any]
 Number = float | int | None
 Ends = tuple[Number, Number]
 UNITS = """SELECT u.id, u.number, u.label, u.name, u.state, u.certainty, u.low, u.high, u.set_id,
-    (SELECT picture FROM exemplars e WHERE e.unit = u.id ORDER BY e.place LIMIT 1) AS picture
+    (SELECT picture FROM exemplars e WHERE e.unit = u.id AND e.place = 0) AS picture,
+    (SELECT evidence FROM exemplars e WHERE e.unit = u.id AND e.place = 0) AS evidence
   FROM units u WHERE u.id IN (SELECT value FROM json_each(?))"""
+BY_NUMBER = UNITS.replace("u.id IN", "u.set_id = ? AND u.number IN")
 SETS = """SELECT s.id, s.kind, s.dictionary, s.size, m.ref, m.name AS model, m.site
   FROM sets s JOIN models m ON m.id = s.model ORDER BY s.id"""
 
@@ -24,13 +27,20 @@ def units_of(atlas: Atlas, ids: Iterable[int]) -> dict[int, Plain]:
     return {row["id"]: unit_of(row) for row in atlas.all(UNITS, json.dumps(sorted(set(ids))))}
 
 
+def by_number(atlas: Atlas, group: int, numbers: Iterable[int]) -> dict[int, Plain]:
+    """Units of one set by their numbers in it."""
+    rows = atlas.all(BY_NUMBER, group, json.dumps(sorted(set(numbers))))
+    return {row["number"]: unit_of(row) for row in rows}
+
+
 def unit_of(row: Mapping[str, Any] | Any) -> Plain:
     """One unit, in one line."""
     return {
         "id": row["id"], "number": row["number"], "set": row["set_id"],
         "name": shown(row["name"] or row["label"], 60), "label": shown(row["label"], 40),
         "named": bool(row["name"]), "state": row["state"], "level": row["certainty"],
-        "certainty": ranged(row["certainty"], row["low"], row["high"]), "picture": row["picture"],
+        "certainty": ranged(row["certainty"], row["low"], row["high"]),
+        "face": face_of(row["id"], row["picture"], row["evidence"]),
     }  # fmt: skip
 
 
@@ -49,6 +59,19 @@ def sets_of(atlas: Atlas) -> dict[int, Plain]:
 def ranged(value: Number, low: Number = None, high: Number = None) -> str:
     """`0.9 [0.8, 0.95]`; a dash where there is nothing."""
     return short(value) + span(low, high) if value is not None else "–"
+
+
+def in_words(value: Number, low: Number = None, high: Number = None) -> str:
+    """`0.9 (95 %: 0.8 to 0.95)`: the same where it stands in a sentence."""
+    ends = "" if low is None or high is None else f" (95 %: {short(low)} to {short(high)})"
+    return short(value) + ends if value is not None else "–"
+
+
+def probable(p: Number) -> str:
+    """What stands after a letter p: `= .012` or `< .0001`, in one piece; or that it is unknown."""
+    if p is None:
+        return "unknown"
+    return "<\xa0.0001" if p < 1e-4 else f"=\xa0{p:.2g}".replace("\xa00.", "\xa0.")
 
 
 def judged(

@@ -1,16 +1,16 @@
 """What an atlas holds, how much of it is named and how surely, and where to begin to look."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from legenda.atlas.schema import STATES
 from legenda.atlas.store import Atlas, loaded
 from legenda.show.site import called, shown
+from legenda.show.views.facts import facts
 from legenda.show.views.units import told
 
 BINS = 20
-FEW = 8
+FEW = 10
 DOUBTED = 200
 """Among so many of the surest, those are looked for that do no better than chance."""
 
@@ -154,8 +154,8 @@ def study(atlas: Atlas, row: Any) -> dict[str, Any]:
     )  # fmt: skip
     return {
         "id": row["id"], "kind": row["kind"], "title": shown(row["title"], 100),
-        "command": row["command"], "settings": facts(loaded(row["settings"])),
-        "provenance": facts(loaded(row["provenance"])), "began": row["began"],
+        "command": row["command"], "settings": facts(loaded(row["settings"]), exact=True),
+        "provenance": facts(loaded(row["provenance"]), exact=True), "began": row["began"],
         "ended": row["ended"], "seconds": row["seconds"],
         "explanations": atlas.value(
             "SELECT count(*) FROM explanations WHERE study = ?", row["id"]),
@@ -164,16 +164,3 @@ def study(atlas: Atlas, row: Any) -> dict[str, Any]:
             {"target": shown(f["target"], 80), "reason": shown(f["reason"], 300),
              "tries": f["tries"]} for f in failed],
     }  # fmt: skip
-
-
-def facts(held: Mapping[str, Any], most: int = 200) -> list[tuple[str, str]]:
-    """Plain values as pairs of words: a list or a table within is told as JSON, cut."""
-
-    def said(value: Any) -> str:
-        if isinstance(value, bool) or value is None:
-            return {True: "yes", False: "no", None: "–"}[value]
-        if isinstance(value, float):
-            return f"{value:.6g}"
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-    return [(shown(str(key), 60), shown(said(value), most)) for key, value in held.items()]

@@ -21,14 +21,13 @@ from legenda.atlas.store import Atlas, loaded
 from legenda.show.heat import heat, place, ramp
 from legenda.show.palette import short
 from legenda.show.site import shown
-from legenda.show.views.named import UNITS, Plain, ranged, unit_of
+from legenda.show.views.named import Plain, by_number, ranged
 
 LISTED = 24
 """So many units are listed, each with its map."""
 KEPT = 8
 """So many units are kept of a position for a pointer that rests on it."""
 BEHIND = 8
-BY_NUMBER = UNITS.replace("u.id IN", "u.set_id = ? AND u.number IN")
 
 
 def reading(atlas: Atlas, row: Any, group: Plain, size: tuple[int, int]) -> Plain:
@@ -38,7 +37,7 @@ def reading(atlas: Atlas, row: Any, group: Plain, size: tuple[int, int]) -> Plai
     nats = arrays["nats"].double().numpy() if "nats" in arrays else None
     grid = facts.get("grid") if math.prod(facts.get("grid") or [-1]) == len(index) else None
     kept, left = strongest(index, weight)
-    known = _known(atlas, row["set_id"], kept["all"].tolist())
+    known = by_number(atlas, row["set_id"], kept["all"].tolist())
     listed = [
         _unit(int(number), known, index, weight, grid, kept["peak"])
         for number in kept["all"][:LISTED]
@@ -110,11 +109,6 @@ def _unit(
         "ramp": ramp(values), "high": short(peak),
         "alt": f"Map of {name}: strongest in row {row + 1}, column {column + 1}." if grid else "",
     }  # fmt: skip
-
-
-def _known(atlas: Atlas, group: int, numbers: list[int]) -> dict[int, Plain]:
-    rows = atlas.all(BY_NUMBER, group, str(numbers))
-    return {row["number"]: unit_of(row) for row in rows}
 
 
 def _brief(number: int, known: dict[int, Plain]) -> list[Any]:

@@ -17,7 +17,7 @@ from legenda.atlas.store import Atlas
 from legenda.core.interval import wilson
 from legenda.show.palette import short
 from legenda.show.site import shown
-from legenda.show.views.named import Plain, ranged
+from legenda.show.views.named import Plain, in_words, ranged
 
 READ, LISTED, MOVED = 100_000, 200, 0.1
 """Units read of an atlas, changes listed, and how far a certainty moves to be called changed."""
@@ -181,4 +181,6 @@ def _mean(values: Sequence[float]) -> str:
     if n < 2:
         return short(mean)
     half = 1.96 * math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1) / n)
-    return ranged(mean, max(0.0, mean - half), min(1.0, mean + half))
+    if not half:  # all are alike: an interval of no width would say more than is known
+        return short(mean)
+    return in_words(mean, max(0.0, mean - half), min(1.0, mean + half))

@@ -9,7 +9,7 @@ from typing import Any
 
 from legenda.atlas.store import Atlas
 from legenda.show.palette import short
-from legenda.show.views.named import Plain, counted, ranged, sets_of, units_of
+from legenda.show.views.named import Plain, counted, in_words, sets_of, units_of
 
 EDGES, NODES, CHILDREN, DEPTH = 8000, 1500, 60, 10
 """The most relations that are read, units that are drawn, children of one, and levels."""
@@ -158,5 +158,5 @@ def _line(line: Plain, known: dict[int, Plain]) -> Plain:
 def support(edge: Plain) -> str:
     """What speaks for a relation."""
     chance = "" if edge["control"] is None else f", by chance {short(edge['control'])}"
-    share = ranged(edge["value"], edge["low"], edge["high"])
+    share = in_words(edge["value"], edge["low"], edge["high"])
     return f"{VERB.get(edge['kind'], edge['kind'])}: {share} of {edge['n']:,}{chance}"

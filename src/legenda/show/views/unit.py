@@ -7,7 +7,8 @@ from legenda.atlas.store import Atlas, loaded
 from legenda.errors import BadInput
 from legenda.show.score_bar import score_bar
 from legenda.show.site import shown
-from legenda.show.views.overview import facts
+from legenda.show.views.drawn import box, drawn, once
+from legenda.show.views.facts import PARTS, facts, with_parts
 
 Beside = Mapping[int, tuple[int | None, int | None]]
 """Which units come before and after a unit."""
@@ -34,6 +35,7 @@ def unit(atlas: Atlas, unit: int | str, beside: Beside | None = None) -> dict[st
     number = row["id"]
     told = explanations(atlas, number)
     near = neighbour(atlas, row, -1), neighbour(atlas, row, +1)
+    plain, scored = split(loaded(row["facts"]), row["score"])
     sides = near if beside is None else beside.get(number, (None, None))
     return {
         "id": number,
@@ -43,8 +45,8 @@ def unit(atlas: Atlas, unit: int | str, beside: Beside | None = None) -> dict[st
         "model": shown(row["model"], 60), "dictionary": shown(row["dictionary"], 60),
         "kind": row["kind"], "set": row["set_id"], "number": row["number"],
         "certainty": row["certainty"], "low": row["low"], "high": row["high"],
-        "score": row["score"], "verdict": verdict(row), "correction": corrected(atlas, row),
-        "facts": facts(loaded(row["facts"])),
+        "score": scored, "verdict": verdict(row), "correction": corrected(atlas, row),
+        "facts": facts(plain),
         "candidates": [c for x in told for c in x["candidates"]],
         "exemplars": exemplars(atlas, number),
         "drawn": once([d for x in told for d in x["drawn"]]),
@@ -69,6 +71,13 @@ def found(atlas: Atlas, unit: int | str) -> Any:
             + (f"units have numbers from 1 to {most}." if most else "it holds no units yet.")
         )
     return row
+
+
+def split(held: Mapping[str, Any], score: float | None) -> tuple[dict[str, Any], str]:
+    """The facts without what belongs to the score, and the score in words."""
+    own = [f"score_{part}" for part in PARTS]
+    plain = {k: v for k, v in held.items() if k not in own}
+    return plain, "" if score is None else with_parts(held, "score", score)
 
 
 def verdict(row: Any) -> str:
@@ -96,7 +105,7 @@ def explanations(atlas: Atlas, unit: int) -> list[dict[str, Any]]:
         made.append({
             "candidates": [candidate(d, row["by"]) for d in said],
             "scores": [score_bar(dict(s)) for s in scores],
-            "drawn": drawn(row) if row["evidence"] else [],
+            "drawn": drawn(atlas, row) if row["evidence"] else [],
         })  # fmt: skip
     return made
 
@@ -108,30 +117,6 @@ def candidate(row: Any, method: str) -> dict[str, Any]:
         "certainty": row["certainty"], "low": row["low"], "high": row["high"],
         "abstained": shown(row["abstained"], 300),
     }  # fmt: skip
-
-
-def drawn(row: Any) -> list[dict[str, Any]]:
-    """The pictures that evidence can be drawn as."""
-    held = loaded(row["told"])
-    caption = shown(str(held.get("caption") or row["target"]), 160)
-    if row["kind"] == "sheet":
-        return [{"evidence": row["evidence"], "what": "sheet", "caption": caption, "under": None}]
-    if row["kind"] == "attribution" and row["picture"]:
-        place = box(held.get("frame"), row["width"], row["height"])
-        return [{"evidence": row["evidence"], "what": "map", "caption": caption,
-                 "under": row["picture"], "box": place}]  # fmt: skip
-    if row["kind"] == "pictures":
-        captions = [shown(str(c), 120) for c in held.get("captions", [])] or [caption]
-        return [
-            {"evidence": row["evidence"], "what": f"picture-{i}", "caption": said, "under": None}
-            for i, said in enumerate(captions[:8])
-        ]
-    return []
-
-
-def once(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each drawing once, though several studies may show it."""
-    return list({(one["evidence"], one["what"]): one for one in reversed(drawn)}.values())[::-1]
 
 
 def exemplars(atlas: Atlas, unit: int) -> list[dict[str, Any]]:
@@ -152,17 +137,6 @@ def exemplars(atlas: Atlas, unit: int) -> list[dict[str, Any]]:
     return made
 
 
-def box(frame: Any, width: int, height: int) -> str:
-    """Where a map lies on its picture, as a style; the whole of it where that is empty."""
-    if not frame or width < 1 or height < 1 or list(frame) == [0, 0, width, height]:
-        return ""
-    left, top, right, bottom = (float(v) for v in frame)
-    return (
-        f"left:{100 * left / width:.4g}%;top:{100 * top / height:.4g}%;"
-        f"width:{100 * (right - left) / width:.4g}%;height:{100 * (bottom - top) / height:.4g}%"
-    )
-
-
 def relations(atlas: Atlas, unit: int) -> list[dict[str, Any]]:
     """How it stands to others, in both directions; the strongest first."""
     made = []
@@ -181,7 +155,7 @@ def relations(atlas: Atlas, unit: int) -> list[dict[str, Any]]:
                 "control": row["control"],
                 "measure": shown(str(loaded(row["facts"]).get("measure", "share")), 40),
             })  # fmt: skip
-    return made
+    return sorted(made, key=lambda one: -one["value"])
 
 
 def studied(atlas: Atlas, unit: int) -> list[Any]:

@@ -85,14 +85,14 @@ def told(atlas: Atlas, ids: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def thumbs(atlas: Atlas, ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    """One picture for each unit: its strongest exemplar, else what was drawn of it."""
+    """One picture for each unit: its strongest exemplar, lit by its map, else what was drawn."""
     marks = ", ".join("?" * len(ids))
     found = {
-        r["unit"]: {"picture": f"picture/{r['picture']}", "fit": "square",
+        r["unit"]: {"picture": face_of(r["unit"], r["picture"], r["evidence"]), "fit": "square",
                     "alt": shown(r["caption"] or r["source"], 80)}
         for r in atlas.all(
-            "SELECT e.unit, e.picture, p.caption, p.source FROM exemplars e JOIN pictures p "
-            f"ON p.id = e.picture WHERE e.place = 0 AND e.unit IN ({marks})", *ids)
+            "SELECT e.unit, e.picture, e.evidence, p.caption, p.source FROM exemplars e JOIN "
+            f"pictures p ON p.id = e.picture WHERE e.place = 0 AND e.unit IN ({marks})", *ids)
     }  # fmt: skip
     rest = [i for i in ids if i not in found]
     marks = ", ".join("?" * len(rest))
@@ -106,6 +106,13 @@ def thumbs(atlas: Atlas, ids: Sequence[int]) -> dict[int, dict[str, str]]:
             "alt": shown(f"{row['kind']} of {row['target']}", 80),
         }  # fmt: skip
     return found
+
+
+def face_of(unit: int, picture: int | None, evidence: int | None) -> str:
+    """The key of the small picture of a unit; nothing where it has no exemplar."""
+    if picture is None:
+        return ""
+    return f"picture/{picture}" if evidence is None else f"evidence/{evidence}/face-{unit}"
 
 
 def sets(atlas: Atlas) -> list[dict[str, Any]]:

@@ -46,6 +46,24 @@
       + "The studio shows everything: legenda studio, with the folder of the atlas.";
     main.replaceChildren(h1, p);
   };
+  const OUTSIDE = "Not in this file, which was kept small; the studio shows it";
+  const outside = () => { // what was left out of this file is no link, and says why
+    const links = report ? [...main.querySelectorAll('a[href^="#unit/"], a[href^="#picture/"]')] : [];
+    const out = links.filter((a) => !stored.has(a.hash.slice(1)));
+    for (const a of out) {
+      a.removeAttribute("href");
+      a.classList.add("outside");
+      a.title = OUTSIDE;
+      a.setAttribute("role", "link");
+      a.setAttribute("aria-disabled", "true");
+      if (a.matches(".node")) a.tabIndex = 0; // it is also what shows its ties
+    }
+    if (!out.length) return;
+    const note = document.createElement("p");
+    note.className = "small outside-note";
+    note.textContent = `With a dotted line: ${OUTSIDE[0].toLowerCase()}${OUTSIDE.slice(1)}.`;
+    main.append(note);
+  };
   const study = (query) => { // a link to how something was made opens that place of the overview
     const number = Number(new URLSearchParams(query).get("study"));
     const place = number && main.querySelector(`[data-study="${number}"]`);
@@ -59,6 +77,7 @@
   };
   const ready = (focus) => {
     fill(main);
+    outside();
     if (typeof legendaViews === "function") legendaViews(main);
     if (typeof legendaFind === "function") legendaFind(main, { report, picture, fill });
     const h1 = main.querySelector("h1");

@@ -113,7 +113,7 @@ function legendaViews(main) {
         const share = Math.min(1, Math.abs(found ? found[1] : 0) / (one.peak || 1));
         const place = share * (ramp.length - 1), low = Math.min(ramp.length - 2, Math.floor(place));
         for (let c = 0; c < 3; c++) data.data[4 * i + c] = channel(low, c) + (place - low) * (channel(low + 1, c) - channel(low, c));
-        data.data[4 * i + 3] = share ? 255 * (0.28 + 0.72 * share) : 0;
+        data.data[4 * i + 3] = share ? 255 * (0.1 + 0.9 * share) : 0;
       });
       pen.putImageData(data, 0, 0);
       return canvas.toDataURL();

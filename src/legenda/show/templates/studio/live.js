@@ -9,12 +9,13 @@
   const tool = (name) => one(live, `[data-tool=${name}]`);
   const subject = one(live, ".subject"), stage = one(subject, ".stage"), seen = one(stage, "img");
   const canvas = one(stage, "canvas"), which = one(subject, ".which");
-  let picture = null;
+  const STOPPED = "The studio does not answer. Start it again, and load this page again.";
+  let picture = null, turn = 0;
 
   const ask = async (method, path, body, type = "application/json") => {
     const sent = type === "application/json" && body !== undefined ? JSON.stringify(body) : body;
     const headers = { "X-Legenda-Token": token, "Content-Type": type };
-    const answer = await fetch(path, { method, headers, body: sent });
+    const answer = await fetch(path, { method, headers, body: sent }).catch(() => { throw new Error(STOPPED); });
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
     throw new Error(said.error || `The server answered ${answer.status}.`);
@@ -35,9 +36,11 @@
     one(place, ".doing").textContent = said.state === "waiting" ? "waiting for its turn"
       : `${said.what || "begun"}${said.total ? ` ${said.done} of ${said.total}` : ""}${left}`;
   };
+  const under = new Set();
   const follow = (place, job) => new Promise((resolve, reject) => {
     const stream = new EventSource(`/api/jobs/${job}/events`);
-    const over = (end, what) => { stream.close(); end(what); };
+    const over = (end, what) => { stream.close(); under.delete(job); end(what); };
+    under.add(job);
     one(place, ".cancel").onclick = () => ask("DELETE", `/api/jobs/${job}`).catch(() => {});
     stream.onmessage = (event) => {
       const said = JSON.parse(event.data);
@@ -46,7 +49,13 @@
       else if (said.state === "cancelled") over(reject, new Error("Cancelled."));
       else news(place, said);
     };
-    stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) over(reject, new Error("The studio has stopped.")); };
+    // a browser would try again for ever; a job that the server does not know, or no server, is the end
+    stream.onerror = () => ask("GET", `/api/jobs/${job}`).catch((problem) => over(reject, problem));
+  });
+  // whoever leaves wants nothing of work that leaves nothing behind
+  addEventListener("pagehide", () => {
+    if (live.dataset.edit === "yes") return;
+    for (const job of under) fetch(`/api/jobs/${job}`, { method: "DELETE", headers: { "X-Legenda-Token": token }, keepalive: true });
   });
   const work = async (place, path, body) => {
     const working = one(place, ".working"), buttons = [...place.querySelectorAll("button:not(.cancel)")];
@@ -87,6 +96,14 @@
     return false;
   };
 
+  // what the server would refuse too, in the words of the page
+  const MOST = 8, LONGEST = 300;
+  const fits = (place, said, what, least) => {
+    if (said.length >= least && said.length <= MOST && said.every((line) => line.length <= LONGEST)) return true;
+    trouble(place, `Write ${least ? `${least} to` : "up to"} ${MOST} ${what}, one in a line, each of at most ${LONGEST} characters.`);
+    return false;
+  };
+
   // the patches of a map, read by pointer and by arrow keys
   const cells = (pair) => {
     const grid = one(pair, ".cells"), rects = [...grid.querySelectorAll("rect")], readout = one(pair, ".readout");
@@ -117,38 +134,51 @@
 
   // the picture
   const choose = (found, src, said) => {
+    turn += 1;
+    if (seen.src.startsWith("blob:")) URL.revokeObjectURL(seen.src);
     picture = found;
     seen.src = src;
     stage.hidden = false;
     which.textContent = said;
     painted.close();
   };
+  seen.addEventListener("error", () => {
+    if (!picture) return;
+    which.textContent = picture.upload ? "This browser cannot show that picture. Send it as PNG or JPEG."
+      : `There is no picture ${picture.atlas} in this atlas that can be shown.`;
+    picture = null;
+    stage.hidden = true;
+    painted.close();
+  });
   subject.addEventListener("change", async (event) => {
     const field = event.target;
     if (field.name === "picture" || field.name === "number") {
       const number = Number(field.value);
       if (field.value !== "") choose({ atlas: number }, `/media/picture/${number}`, `Picture ${number} of the atlas.`);
     } else if (field.name === "file" && field.files.length) {
-      const file = field.files[0];
+      const file = field.files[0], mine = turn += 1;
       which.textContent = "Sending …";
       try {
         const taken = await (await ask("POST", "/api/live/pictures", file, "application/octet-stream")).json();
+        if (mine !== turn) return; // another was chosen meanwhile
         for (const radio of subject.querySelectorAll("[name=picture]")) radio.checked = false;
         choose({ upload: taken.upload }, URL.createObjectURL(file), `${file.name.slice(0, 80)}, ${taken.width} × ${taken.height}.`);
-      } catch (problem) { which.textContent = problem.message; }
+      } catch (problem) {
+        if (mine === turn) which.textContent = `${problem.message}${picture ? " The picture before is still chosen." : ""}`;
+      }
       field.value = "";
     }
   });
 
   // a region, painted cell by cell on the part of the picture that the model sees
   const painted = (() => {
-    const place = tool("tokens"), form = one(place, "form"), fields = one(place, ".region");
+    const place = tool("tokens"), form = one(place, "form"), sets = [...place.querySelectorAll(".region")];
     let grid = null, frame = null, chosen = new Set(), down = false;
     const said = one(place, ".chosen");
     const draw = () => {
       said.textContent = chosen.size ? `${chosen.size} of ${grid[0] * grid[1]} cells are chosen.` : "No cell is chosen.";
       form.elements.concept.disabled = !grid;
-      one(form, ".go").disabled = !chosen.size;
+      one(form, ".go").disabled = one(form, ".write").disabled = !chosen.size;
       if (!grid) return;
       canvas.width = seen.clientWidth * devicePixelRatio;
       canvas.height = seen.clientHeight * devicePixelRatio;
@@ -182,15 +212,17 @@
     canvas.addEventListener("pointerup", () => { down = false; });
     new ResizeObserver(draw).observe(seen);
     place.addEventListener("toggle", () => { canvas.hidden = !grid || !place.open; });
-    const close = () => { grid = null; chosen = new Set(); canvas.hidden = true; fields.disabled = true; draw(); };
+    const close = () => { grid = null; chosen = new Set(); canvas.hidden = true; for (const set of sets) set.disabled = true; draw(); };
     one(place, ".open").addEventListener("click", async () => {
       if (!needed(place)) return;
-      const model = form.elements.model.value;
+      const model = form.elements.model.value, of = picture;
       const found = await work(place, "/api/live/open", { tool: "tokens", model, picture });
-      if (!found) return;
+      if (!found || of !== picture) return;
       ({ grid, frame } = found);
       form.elements.concept.replaceChildren(...found.concepts.map((word) => new Option(word, word)));
-      fields.disabled = false;
+      form.elements.token.max = found.tokens - 1;
+      one(form, "#tokens").replaceChildren(...Object.entries(found.names).map(([number, name]) => new Option(name, number)));
+      for (const set of sets) set.disabled = false;
       canvas.hidden = false;
       draw();
     });
@@ -207,6 +239,17 @@
       const { model, concept, steps } = form.elements;
       const asked = { model: model.value, picture, concept: concept.value, cells: [...chosen], steps: Number(steps.value) };
       const found = await work(place, "/api/live/search", asked);
+      draw(); // cells may have been chosen meanwhile
+      if (found) show(place, found);
+    });
+    form.elements.do.addEventListener("change", () => { form.elements.by.disabled = form.elements.do.value !== "steer"; });
+    one(place, ".write").addEventListener("click", async () => {
+      const { model, token, by } = form.elements, fields = [token, by].filter((field) => !field.disabled);
+      trouble(place, "");
+      if (!fields.every((field) => field.reportValidity())) return;
+      const change = { do: form.elements.do.value, token: Number(token.value), by: Number(by.value) };
+      const found = await work(place, "/api/live/write", { model: model.value, picture, cells: [...chosen], changes: [change] });
+      draw();
       if (found) show(place, found);
     });
     return { close };
@@ -219,6 +262,7 @@
       event.preventDefault();
       if (!needed(place)) return;
       const sentences = lines(form.elements.sentences.value);
+      if (!fits(place, sentences, "sentences", 1)) return;
       const found = await work(place, "/api/live/explain", { model: form.elements.model.value, picture, sentences });
       if (found) show(place, found);
     });
@@ -303,6 +347,7 @@
       if (!needed(place)) return;
       const { model, changes, sentences } = form.elements;
       const asked = { model: model.value, picture, changes: lines(changes.value), sentences: lines(sentences.value) };
+      if (!fits(place, asked.changes, "changes", 0) || !fits(place, asked.sentences, "sentences", 0)) return;
       const found = await work(place, "/api/live/steer", asked);
       if (found) show(place, found);
     });
