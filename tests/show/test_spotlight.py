@@ -11,6 +11,7 @@ from legenda.errors import BadInput
 from legenda.show.drawings import media
 from legenda.show.spotlight import (
     CLOSEST,
+    COLOUR,
     DARK,
     GREY,
     STRONG,
@@ -39,7 +40,8 @@ def slow(pixels, share):
             u = min(1.0, max(0.0, (share[y, x] - WEAK) / (STRONG - WEAK)))
             light = u * u * (3 - 2 * u)
             for c in range(3):
-                veil = GREY * sum(map(float, pixels[y, x])) / 3 + (1 - GREY) * DARK
+                grey = sum(map(float, pixels[y, x])) / 3
+                veil = COLOUR * float(pixels[y, x, c]) + GREY * grey + (1 - COLOUR - GREY) * DARK
                 found[y, x, c] = light * float(pixels[y, x, c]) + (1 - light) * veil
             around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
             near = any(0 <= i < height and 0 <= j < width and share[i, j] >= STRONG for i, j in around)  # fmt: skip # noqa: E501
@@ -53,13 +55,15 @@ def test_the_light_is_its_slow_twin():
     assert (spotlight(pixels, share) == slow(pixels, share)).all()
 
 
-def test_what_is_strong_stays_as_it_is_and_what_is_weak_is_dark_and_grey():
+def test_what_is_strong_stays_as_it_is_and_what_is_weak_is_dark_and_paler():
     pixels, share = picture(30), np.zeros((30, 30))
     share[:, :10] = 1.0
     found = spotlight(pixels, share).astype(int)
     assert (found[:, :10] == pixels[:, :10]).all()
-    assert (np.ptp(found[:, 11:], axis=2) == 0).all(), "no hue is left"
-    assert found[:, 11:].max() <= GREY * 255 + (1 - GREY) * DARK + 1
+    hue, was = (np.ptp(one[:, 11:].astype(int), axis=2) for one in (found, pixels))
+    assert (hue <= COLOUR * was + 1).all(), "little hue is left"
+    kept = COLOUR + GREY
+    assert found[:, 11:].max() <= kept * 255 + (1 - kept) * DARK + 1 < 160
     assert (found[:, 10] == 255).all() and edge(share >= STRONG).sum() == 30
 
 

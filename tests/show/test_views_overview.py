@@ -10,7 +10,7 @@ from legenda.atlas.writer import Writer
 from legenda.core.explanation import Score
 from legenda.show.links import ReportLinks
 from legenda.show.site import body
-from legenda.show.views.overview import BINS, certainty, coverage, doubtful, overview
+from legenda.show.views.overview import BINS, certainty, coverage, doubtful, overview, surest
 from tests.atlas.made import made
 from tests.show.test_page import Tags
 
@@ -92,6 +92,19 @@ def test_a_sure_name_that_does_no_better_than_chance_is_doubted(tmp_path, better
                 score = Score("check", 0.5, value, 9, better, control, chance if control else None)
                 writer.add(ExplanationEntry(name, name, "by", unit, scores=(score,)))
         assert doubtful(atlas) == [ids[1]]
+        assert surest(atlas, 2) == [ids[0], ids[2]]
+
+
+def test_the_surest_names_are_of_several_dictionaries_and_each_is_shown_once(tmp_path):
+    with Atlas(tmp_path / "a", write=True) as atlas:
+        model = put_model(atlas, ModelEntry("m", "m"))
+        one, other = (put_set(atlas, SetEntry(model, name, "latent", 6)) for name in "de")
+        same = [UnitEntry(one, i, f"u{i}", "named", "size", "", 0.9) for i in range(6)]
+        apart = [UnitEntry(one, 6 + i, f"v{i}", "named", f"n{i}", "", 0.8) for i in range(6)]
+        few = [UnitEntry(other, i, f"w{i}", "named", f"m{i}", "", 0.5 - i / 10) for i in range(3)]
+        ids = put_units(atlas, [*same, *apart, *few])
+        assert surest(atlas, 4) == [ids[0], *ids[6:8], ids[12]], "a name twice, or one set alone"
+        assert surest(atlas, 15) == ids, "where all are shown, the surest come first"
 
 
 def test_studies_say_how_they_are_run_again_and_what_failed(said):

@@ -5,8 +5,9 @@ its colours x become
 
     x' = l x + (1 - l) v,   l = u² (3 - 2u),   u = clip((s - a) / (b - a), 0, 1)    (1)
 
-of a veil v that is dark and almost grey: what is as strong as b stays as it is, what is weaker than
-a is left in the dark. A line runs where s = b. Nothing is said by hue, so every eye can read it.
+of a veil v that is dark and keeps little of their colour: what is as strong as b stays as it is,
+what is weaker than a is left in the dark. A line runs where s = b. Light says it, not hue, so every
+eye can read it.
 
 A face is such a picture, cut to a square around what is lit, and small enough to stand in a list.
 """
@@ -22,8 +23,8 @@ from legenda.show.overlay import stretch
 
 WEAK, STRONG = 0.15, 0.5
 """a and b in equation (1)."""
-GREY, DARK = 0.4, 30
-"""How much of the grey of a place is left under the veil, and what the rest of it is."""
+COLOUR, GREY, DARK = 0.35, 0.15, 30
+"""How much colour and grey of a place are left under the veil, and what the rest of it is."""
 SIDE, CLOSEST, AROUND = 128, 0.45, 1.7
 """Pixels of a face; it shows this share of a picture at least, and so much around what is lit."""
 WEIGHT, QUALITIES = 3000, (62, 50, 38, 26, 16)
@@ -36,7 +37,8 @@ def spotlight(
     """The picture in its own light where `share` is large, and under a veil elsewhere."""
     u = ((share - WEAK) / (STRONG - WEAK)).clip(0, 1)[..., None]
     light = u**2 * (3 - 2 * u)  # (1)
-    veil = GREY * pixels.mean(2, keepdims=True) + (1 - GREY) * DARK
+    grey = pixels.mean(2, keepdims=True)
+    veil = COLOUR * pixels + GREY * grey + (1 - COLOUR - GREY) * DARK
     made = light * pixels + (1 - light) * veil  # (1)
     made[edge(share >= STRONG)] = 255
     return np.rint(made).astype(np.uint8)

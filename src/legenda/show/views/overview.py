@@ -1,5 +1,6 @@
 """What an atlas holds, how much of it is named and how surely, and where to begin to look."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,18 +93,35 @@ def certainty(atlas: Atlas) -> dict[str, Any]:
 
 
 def surest(atlas: Atlas, most: int = FEW) -> list[int]:
-    """The units that are named most surely."""
-    return [
-        row[0]
-        for row in atlas.all(
-            "SELECT id FROM units WHERE state = 'named' AND certainty IS NOT NULL "
-            "ORDER BY certainty DESC, id LIMIT ?", most)
-    ]  # fmt: skip
+    """The units that are named most surely: each name once, and no dictionary alone.
+
+    What does no better than chance when it is checked comes last.
+    """
+    found, rows, doubted = [], ranked(atlas), set(doubtful(atlas, DOUBTED))
+    names: set[str] = set()
+    shares: Counter[int] = Counter()
+    room = max(2, -(-most // max(1, len({row["set_id"] for row in rows}))) + 1)
+    for row in rows:
+        fresh = row["name"] not in names and shares[row["set_id"]] < room
+        if fresh and row["id"] not in doubted:
+            found.append(row["id"])
+            names.add(row["name"])
+            shares[row["set_id"]] += 1
+    found += [row["id"] for row in rows if row["id"] not in found]
+    chosen = set(found[:most])
+    return [row["id"] for row in rows if row["id"] in chosen]
 
 
-def doubtful(atlas: Atlas) -> list[int]:
+def ranked(atlas: Atlas, most: int = DOUBTED) -> list[Any]:
+    """Named units, surest first."""
+    return atlas.all(
+        "SELECT id, set_id, name FROM units WHERE state = 'named' AND certainty IS NOT NULL "
+        "ORDER BY certainty DESC, id LIMIT ?", most)  # fmt: skip
+
+
+def doubtful(atlas: Atlas, most: int = 4) -> list[int]:
     """Units that sound sure, while a score of theirs is no better than its control."""
-    among = surest(atlas, DOUBTED)
+    among = [row["id"] for row in ranked(atlas)]
     rows = atlas.all(
         "SELECT DISTINCT x.unit FROM explanations x JOIN scores s ON s.explanation = x.id "
         f"WHERE x.unit IN ({', '.join('?' * len(among))}) AND s.low IS NOT NULL AND "
@@ -111,7 +129,7 @@ def doubtful(atlas: Atlas) -> list[int]:
         "ELSE s.high >= coalesce(s.control_low, s.control) END", *among,
     )  # fmt: skip
     held = {row[0] for row in rows}
-    return [unit for unit in among if unit in held][:4]
+    return [unit for unit in among if unit in held][:most]
 
 
 def surprising(atlas: Atlas, most: int = 5) -> list[dict[str, Any]]:
