@@ -150,10 +150,11 @@ def test_what_was_written_or_was_there_stays(tmp_path):
 
 
 def test_a_new_atlas_stays_while_others_are_in_it(tmp_path):
+    others_in = []
     with pytest.raises(KeyboardInterrupt), Atlas(tmp_path / "a", write=True):
-        other = Atlas(tmp_path / "a", write=True)
+        others_in.append(Atlas(tmp_path / "a", write=True))
         raise KeyboardInterrupt
-    with other:
+    with others_in[0] as other:
         put_model(other, ModelEntry("made:model", "model"))
     with Atlas(tmp_path / "a") as atlas:
         assert atlas.value("SELECT ref FROM models") == "made:model"
@@ -215,7 +216,7 @@ def test_rows_may_be_left_before_their_end(tmp_path):
     with Atlas(made(tmp_path / "a")) as atlas:
         rows = atlas.each("SELECT id FROM units ORDER BY id")
         assert next(rows)["id"] == 1
-    rows.close()  # after the atlas: nothing is raised
+    rows.close()  # pyright: ignore[reportAttributeAccessIssue] -- after the atlas: nothing is raised
     with pytest.raises(StopIteration):
         next(rows)
 

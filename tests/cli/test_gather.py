@@ -14,7 +14,7 @@ from legenda.cli import demo as demo_file
 from legenda.cli.gather import checked
 from legenda.cli.gather_words import names, plain, told, warning
 from legenda.errors import BadInput
-from legenda.tasks import atlas_zoo, latent_nulls
+from legenda.tasks import atlas_zoo, latent_nulls, union_zoo
 from tests.atlas.made import made
 from tests.tasks import token_world
 from tests.tasks.atlas_world import VAE, VQ
@@ -182,7 +182,12 @@ def test_names_without_an_interval_are_named_all_the_same():
 def test_the_demo_shows_what_is_there(here, monkeypatch, capsys):
     made(here / "legenda-demo.atlas")
     monkeypatch.setattr(atlas_zoo, "gather_zoo", lambda atlas, what, amount, report: {"latents": 1})
+    asked = []
+    monkeypatch.setattr(
+        union_zoo, "union_zoo", lambda atlas, what, amount, report: asked.extend(what)
+    )
     assert main(["demo"]) == 0
+    assert tuple(asked) == union_zoo.WHAT
     out, err = capsys.readouterr()
     assert "zoo:scenes concepts" in out and "legenda gather MY.atlas latents" in out
     assert "legenda studio legenda-demo.atlas" in out
@@ -206,7 +211,8 @@ def test_the_demo_writes_over_nothing_of_others(here, capsys):
 
 
 @pytest.mark.slow
-def test_the_whole_demo(here, capsys):
+def test_the_whole_demo(here, monkeypatch, capsys):
+    monkeypatch.setattr(union_zoo, "WHAT", ("behind", "nats"))  # the rest has tests of its own
     assert main(["demo", "--json"]) == 0
     out, err = capsys.readouterr()
     said = json.loads(out)

@@ -21,7 +21,7 @@ PICTURE = {"atlas": 1}
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     folder = made(tmp_path_factory.mktemp("atlas") / "a")
-    with studio(folder, opening(), models=("zoo:vq", COLOUR, MAPS)) as (client, headers):
+    with studio(folder, opening(), models=("zoo:vq", COLOUR, MAPS, TINY)) as (client, headers):
         yield client, headers
 
 
@@ -283,6 +283,21 @@ def test_work_is_called_off(live):
             break
         time.sleep(0.05)
     assert client.get(f"/api/jobs/{job}").json() == {"state": "cancelled"}
+
+
+def test_maps_without_scores_are_shown_and_nothing_is_kept(live, monkeypatch):
+    from functools import partial
+
+    from legenda.agreement import explanations
+
+    client, headers = live
+    monkeypatch.setattr("legenda.studio.live_maps.explanations", partial(explanations, score=False))
+    asked = {"model": TINY, "picture": PICTURE, "sentences": ["a cat", "a dog"]}
+    said = finished(client, headers, "/api/live/explain", asked)
+    assert said["state"] == "done", said
+    assert said["result"]["kept"] is None
+    assert [pair["sentence"] for pair in said["result"]["pairs"]] == ["a cat", "a dog"]
+    assert said["result"]["html"].count('<article class="pair') == 2
 
 
 def test_maps_are_called_off_between_passes_of_the_model(live):

@@ -14,6 +14,7 @@ A migration is never edited once it was released: what changes the tables is a n
 import re
 import sqlite3
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from legenda.errors import BadInput, Missing
@@ -218,12 +219,12 @@ def checked(base: sqlite3.Connection, path: Path) -> None:
 
 def _newer(base: sqlite3.Connection) -> str:
     """The version that wrote an atlas last, where it tells; else any newer one."""
-    from legenda import __version__
-
-    said = ""
+    said = own = ""
+    with suppress(PackageNotFoundError):
+        own = version("legenda")
     with suppress(sqlite3.Error):
         row = base.execute(WRITTEN).fetchone()
         said = str(row[0]) if row else ""
-    if said == __version__ or re.fullmatch(r"\d+(\.\w+){0,4}", said) is None:
+    if said == own or re.fullmatch(r"\d+(\.\w+){0,4}", said) is None:
         return "a newer one: pip install --upgrade legenda"
     return f"{said}, which wrote it, or a newer one: pip install 'legenda>={said}'"

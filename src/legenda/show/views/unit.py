@@ -35,7 +35,8 @@ def unit(atlas: Atlas, unit: int | str, beside: Beside | None = None) -> dict[st
     number = row["id"]
     told = explanations(atlas, number)
     near = neighbour(atlas, row, -1), neighbour(atlas, row, +1)
-    plain, scored = split(loaded(row["facts"]), row["score"])
+    held = loaded(row["facts"])
+    plain, scored = split(held if isinstance(held, dict) else {"facts": held}, row["score"])
     sides = near if beside is None else beside.get(number, (None, None))
     return {
         "id": number,
