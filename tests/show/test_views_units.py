@@ -117,3 +117,11 @@ def test_what_cannot_be_searched_for_is_refused(atlas):
         with pytest.raises(BadInput) as refused:
             units(atlas, **asked)
         assert str(refused.value) == said
+
+
+def test_an_offset_beyond_the_end_does_not_become_the_total(atlas):
+    said = units(atlas, offset="1000000")
+    assert (said["units"], said["exact"]) == ([], True)
+    assert said["total"] == units(atlas)["total"] < 1000
+    said = units(atlas, q="size", offset="1000000")
+    assert (said["units"], said["total"], said["exact"]) == ([], 0, False)

@@ -1,6 +1,6 @@
 """The studio in a real browser."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -36,9 +36,12 @@ BROKEN = """[...document.images].filter(
 
 def until(seen, true):
     """Wait until something is true; the policy of the page forbids what playwright would do."""
+    from playwright.sync_api import Error
+
     for _ in range(400):
-        if seen.page.evaluate(true):
-            return
+        with suppress(Error):  # a page that is just being left cannot be asked
+            if seen.page.evaluate(true):
+                return
         seen.page.wait_for_timeout(50)
     raise AssertionError(true)
 

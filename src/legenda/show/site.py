@@ -79,7 +79,7 @@ def environment() -> Any:
 
     made: Any = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.filters |= {"shown": shown, "short": short, "n": lambda value: f"{value:.4g}"}
     made.globals.update(permalink=permalink, charts=import_module("legenda.show.charts"))

@@ -51,10 +51,12 @@ def units(
         order or "certainty", most, start,  # pyright: ignore[reportArgumentType]
     ))  # fmt: skip
     shown_until = start + len(found.rows)
-    total = counted(atlas, asked) if found.more else shown_until
+    beyond = bool(start and not found.rows)  # nothing there says nothing of what lies before
+    total = counted(atlas, asked) if found.more or beyond else shown_until
+    least = 0 if beyond else shown_until + found.more
     return {
         "title": "Units", "asked": asked, "offset": start, "limit": most, "more": found.more,
-        "total": shown_until + 1 if total is None else total, "exact": total is not None,
+        "total": least if total is None else total, "exact": total is not None,
         "units": told(atlas, [row["id"] for row in found.rows]), "sets": sets(atlas),
         "kinds": kinds(atlas), "states": list(STATES), "orders": ORDERS, "atlas": called(atlas),
     }  # fmt: skip
