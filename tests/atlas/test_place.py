@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -251,3 +252,13 @@ def test_half_of_a_parquet_export_is_taken_away(tmp_path):
         with pytest.raises(Missing, match="is not there"):
             export_parquet(atlas, tmp_path / "empty")
         assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_many_who_make_one_atlas_at_once_all_get_it(tmp_path):
+    def begun(folder):
+        with Atlas(folder, write=True) as atlas:
+            return atlas.value("PRAGMA journal_mode")
+
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(15):
+            assert list(pool.map(begun, [tmp_path / f"{turn}"] * 8)) == ["wal"] * 8

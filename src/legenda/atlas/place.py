@@ -40,7 +40,7 @@ def made(folder: Path) -> bool:
             f"the atlas {folder} cannot be made: {problem.strerror}. Choose another folder."
         ) from None
     file = folder / FILE
-    if not there(file) and (file.is_symlink() or file.exists()):
+    if (file.is_symlink() or file.exists()) and not there(file):  # in this order: it may just come
         raise BadInput(f"{file} is no file. Choose another folder.")
     return fresh
 

@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -152,12 +153,24 @@ class Atlas:
         self._fresh = not there(self.file)
         self._refuse_others()
         with self._told(opening=True):
-            self.base.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead()
             migrate(self.base, self.file)
         self._begun = self._place()
         if self._begun is None:  # whoever made it has just taken it away again
             self.close()
             self._begin()
+
+    def _write_ahead(self) -> None:
+        """Have the log written ahead; SQLite itself does not wait for others who ask for it too."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.base.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as problem:
+                if "locked" not in str(problem) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
 
     def _place(self) -> tuple[int, int] | None:
         """Which file stands where the database is: rows written into another would be lost."""

@@ -97,19 +97,21 @@ def surest(atlas: Atlas, most: int = FEW) -> list[int]:
 
     What does no better than chance when it is checked comes last.
     """
-    found, rows, doubted = [], ranked(atlas), set(doubtful(atlas, DOUBTED))
+    rows, doubted = ranked(atlas), set(doubtful(atlas, DOUBTED))
+    sound = [row for row in rows if row["id"] not in doubted]
+    room = max(2, -(-most // max(1, len({row["set_id"] for row in rows}))) + 1)
+    chosen: list[int] = []
     names: set[str] = set()
     shares: Counter[int] = Counter()
-    room = max(2, -(-most // max(1, len({row["set_id"] for row in rows}))) + 1)
-    for row in rows:
-        fresh = row["name"] not in names and shares[row["set_id"]] < room
-        if fresh and row["id"] not in doubted:
-            found.append(row["id"])
-            names.add(row["name"])
-            shares[row["set_id"]] += 1
-    found += [row["id"] for row in rows if row["id"] not in found]
-    chosen = set(found[:most])
-    return [row["id"] for row in rows if row["id"] in chosen]
+    for most_of_a_set in (room, len(rows)):  # first a few of every dictionary, then of any
+        for row in sound:
+            if row["name"] not in names and shares[row["set_id"]] < most_of_a_set:
+                chosen.append(row["id"])
+                names.add(row["name"])
+                shares[row["set_id"]] += 1
+    chosen += [row["id"] for row in [*sound, *rows]]  # then names again, and last what is doubted
+    kept = set(list(dict.fromkeys(chosen))[:most])
+    return [row["id"] for row in rows if row["id"] in kept]
 
 
 def ranked(atlas: Atlas, most: int = DOUBTED) -> list[Any]:
