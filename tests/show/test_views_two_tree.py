@@ -160,3 +160,17 @@ def test_each_set_has_its_own_tree(tmp_path):
         text = body("tree", said, ReportLinks())
     assert [r["unit"]["name"] for r in said["groups"][0]["roots"]] == ["animal", "plant", "vehicle", "house"]  # fmt: skip # noqa: E501
     assert len(re.findall(r"<li class=\"(?:root|is-a|part-of)\"", text)) == said["units"] == 21
+
+
+def test_a_tree_with_a_name_stands_before_a_larger_one_without(tmp_path):
+    edges = (1, 0, "is-a", 0.9), (2, 0, "is-a", 0.9), (3, 0, "is-a", 0.9), (5, 4, "is-a", 0.9)
+    atlas, units = related(tmp_path / "a", *edges)
+    with atlas:
+        first = [root["unit"]["id"] for root in tree(atlas)["groups"][0]["roots"]]
+        assert first == [units[0], units[4]], "the larger first, where both have names"
+        with atlas.writing() as base:
+            base.execute(
+                "UPDATE units SET state = 'abstained', name = '' WHERE id = ?", (units[0],)
+            )
+        then = [root["unit"]["id"] for root in tree(atlas)["groups"][0]["roots"]]
+        assert then == [units[4], units[0]]

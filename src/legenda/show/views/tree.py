@@ -39,9 +39,13 @@ def tree(atlas: Atlas) -> dict[str, Any]:
     return {
         "title": "Tree",
         "groups": [
-            {"title": groups[key]["title"], "kind": groups[key]["kind"], "roots": roots}
-            for key, roots in sorted(drawn.items())
-        ],
+            {
+                "title": groups[key]["title"],
+                "kind": groups[key]["kind"],
+                "roots": sorted(roots, key=lambda root: root["unit"]["state"] != "named"),
+            }
+            for key, roots in sorted(drawn.items())  # trees with a name come first
+        ],  # fmt: skip
         "units": len({line["unit"] for line in lines}),
         "relations": total,
         "orphans": counted(orphans, "named unit"),
