@@ -13,7 +13,7 @@ from legenda.atlas.writer import Writer
 from legenda.errors import BadInput, Missing
 from legenda.show.links import ReportLinks, StudioLinks
 from legenda.show.site import body, viewer
-from legenda.show.views.picture import picture
+from legenda.show.views.picture import _of_words, _words, picture
 from legenda.show.views.pictures import pictures
 from legenda.show.views.reading import KEPT, behind, layer, shares, strongest
 from tests.atlas.made import HOSTILE, made
@@ -296,3 +296,20 @@ def test_damaged_tensors_are_said_and_the_rest_is_shown(tmp_path):
 def test_values_are_finite_in_json(wide):
     said = json.dumps(picture(wide, 1), allow_nan=False)
     assert not math.isnan(len(said)) and len(said) < 200_000
+
+
+def test_every_word_has_its_map_on_a_scale_of_its_own():
+    maps = {1: torch.tensor([[0.0, 2.0]]), 2: torch.tensor([[0.0, 40.0]])}
+    scores = {"words": torch.tensor([1.0, 2.0, 3.0]), "word_maps": maps}
+    first, faint, strong = _words(["a", "red", "car"], scores, False, "nats")
+    assert (first["map"], first["high"]) == (None, None)
+    assert (faint["high"], strong["high"]) == ("2 nats", "40 nats")
+    assert faint["map"] == strong["map"], "a faint map is seen as well as a strong one"
+
+
+def test_maps_of_words_go_by_their_numbers():
+    arrays = {"word_maps": torch.rand(2, 3, 3)}
+    found = _of_words({"mapped": [4, 0]}, arrays)["word_maps"]
+    assert list(found) == [4, 0] and torch.equal(found[0], arrays["word_maps"][1])
+    assert list(_of_words({}, arrays)["word_maps"]) == [0, 1]
+    assert _of_words({}, {"map": 1}) == {"map": 1}

@@ -134,7 +134,7 @@ def _words(said: list[str], arrays: Plain, flagged: bool, unit: str) -> list[Pla
     scores = arrays["words"].double().tolist() if "words" in arrays else [0.0] * len(said)
     maps = arrays.get("word_maps") or {}
     most = max(map(abs, scores), default=0.0) or 1.0
-    top = max((float(m.abs().max()) for m in maps.values()), default=None)
+    peaks = {i: float(m.abs().max()) for i, m in maps.items()}  # each on a scale of its own
     return [
         {
             "text": shown(word, 40),
@@ -142,9 +142,9 @@ def _words(said: list[str], arrays: Plain, flagged: bool, unit: str) -> list[Pla
             "share": f"{abs(score) / most:.3f}",
             "against": score < 0,
             "say": f"{shown(word, 40)}: {short(score)} {unit}",
-            "map": None if i not in maps else heat(maps[i].double().numpy(), top, flagged),
+            "map": None if i not in maps else heat(maps[i].double().numpy(), peaks[i], flagged),
             "ramp": None if i not in maps else ramp(maps[i].double().numpy(), flagged),
-            "high": None if i not in maps or top is None else f"{short(top)} {unit}",
+            "high": f"{short(peaks[i])} {unit}" if i in maps else None,
         }
         for i, (word, score) in enumerate(zip(said, scores, strict=False))
     ]
