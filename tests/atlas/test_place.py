@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from legenda.atlas import place
 from legenda.atlas.entries import ModelEntry
 from legenda.atlas.export_parquet import export_parquet
 from legenda.atlas.place import orphaned, others, there
@@ -262,3 +263,13 @@ def test_many_who_make_one_atlas_at_once_all_get_it(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         for turn in range(15):
             assert list(pool.map(begun, [tmp_path / f"{turn}"] * 8)) == ["wal"] * 8
+
+
+def test_a_file_that_comes_while_one_looks_is_an_atlas_of_somebody(tmp_path, monkeypatch):
+    def late(file):
+        found = there(file)
+        file.touch()  # another process makes it, just after we looked
+        return found
+
+    monkeypatch.setattr(place, "there", late)
+    assert place.made(tmp_path / "a") is True

@@ -157,3 +157,12 @@ def test_many_are_written_before_the_second_is_over(tmp_path, clock, monkeypatch
     for i, there in enumerate([0, 0, 3, 3, 3, 6]):
         writer.add(entry(i, units[0]))
         assert count(atlas) == there
+
+
+def test_a_key_that_came_after_we_looked_gets_no_second_description(tmp_path):
+    atlas, study, units = opened(tmp_path / "a")
+    with atlas, Writer(atlas, study) as writer:
+        writer._write({"key 0": entry(0, units[0])})
+        writer._write({"key 1": entry(1, units[0]), "key 0": entry(0, units[0])})
+        said = "SELECT count(*) FROM descriptions"
+        assert (count(atlas), atlas.value(said)) == (2, 2)

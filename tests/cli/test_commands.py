@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from legenda import cli
 from legenda.cli import main
 from legenda.models import opening
 from legenda.zoo.scenes import draw
@@ -286,3 +287,12 @@ def test_a_real_process_refuses_with_two(tmp_path):
         "legenda: image, folder or file of pairs nothing.png is not there. Check the path.\n"
     )
     assert json.loads(done.stdout)["error"] and names(tmp_path) == []
+
+
+def test_an_interrupt_is_heard_even_before_a_command_begins(monkeypatch, capsys):
+    def interrupted(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "ran", interrupted)
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
